@@ -100,3 +100,4 @@ class Representation:
     test_codes: np.ndarray | None = None  # [N', L]
     test_factors: np.ndarray | None = None  # [N', F]
     population: bool = False
+    logvar: np.ndarray | None = None  # [N, L] float64 of q(z|x); only what samples from it needs it
