@@ -1,0 +1,68 @@
+"""The variational autoencoder that every architecture fills with its layers."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from unbraid.errors import UnbraidError
+
+ImageShape = tuple[int, int, int]  # (C, H, W)
+Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+Initialiser = Callable[[Layer, torch.Generator], None]
+
+
+class VAE(nn.Module):
+    """q(z|x) = N(mean, exp(logvar)) from the encoder, p(x|z) from the decoder's logits (Kingma & Welling 2014).
+
+    The encoder maps x [B, C, H, W] to [B, 2 L], its two heads side by side; the decoder maps z [B, L] to logits
+    [B, C, H, W]. No buffers, so that `torch.func.functional_call` on stacked parameters is the whole model.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        *,
+        image_shape: ImageShape,
+        latent_dim: int,
+        initialiser: Initialiser,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.image_shape, self.latent_dim = image_shape, latent_dim
+        self._initialiser = initialiser
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, logvar = self.encoder(x).chunk(2, dim=-1)
+        return mean, logvar
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decoder(z)
+
+    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(logits, mean, logvar, z) with z = mean + exp(logvar / 2) * noise [B, L]."""
+        mean, logvar = self.encode(x)
+        z = mean + torch.exp(0.5 * logvar) * noise
+        return self.decode(z), mean, logvar, z
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fills all parameters by the architecture's rule, layer by layer in their order."""
+        for layer in self.modules():
+            if isinstance(layer, Layer):
+                self._initialiser(layer, generator)
+
+
+def refuse_size(architecture: str, image_shape: ImageShape, rule: str) -> UnbraidError:
+    _, height, width = image_shape
+    return UnbraidError(
+        f"{architecture} cannot take {height}x{width} images: {rule}; resize the images or choose another architecture"
+    )
+
+
+def require_multiples(architecture: str, image_shape: ImageShape, multiple: int) -> None:
+    """Raises UnbraidError where a side is not a multiple: strides would leave pixels over."""
+    _, height, width = image_shape
+    if height % multiple or width % multiple:
+        sizes = ", ".join(str(multiple * k) for k in range(1, 5))
+        raise refuse_size(architecture, image_shape, f"each side must be a multiple of {multiple} ({sizes}, ...)")
