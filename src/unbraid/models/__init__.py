@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import torch
 
 from unbraid.errors import UnbraidError
+from unbraid.models.balls_all_conv import balls_all_conv
+from unbraid.models.balls_conv import balls_conv
+from unbraid.models.balls_fc import balls_fc
 from unbraid.models.burgess import burgess
+from unbraid.models.locatello import locatello
+from unbraid.models.mlp import mlp
+from unbraid.models.swift import swift
 from unbraid.models.vae import VAE, ImageShape
 from unbraid.randomness import torch_generator
 from unbraid.registry import lookup, parameters, suggest
@@ -24,6 +30,14 @@ class Architecture:
 
 ARCHITECTURES: dict[str, Architecture] = {
     "burgess": Architecture(burgess, "convolutions of the controlled-capacity experiments (Burgess 2018)"),
+    "locatello": Architecture(locatello, "convolutions of disentanglement_lib's study (Locatello 2019)"),
+    "mlp": Architecture(mlp, "fully connected, 1200 wide, ReLU and tanh (Higgins 2016)"),
+    "swift": Architecture(swift, "a cheap convolutional net for quick training on a CPU"),
+    "balls_fc": Architecture(balls_fc, "fully connected, 1200 wide, ELU (bouncing balls, Hennigh 2016)"),
+    "balls_conv": Architecture(balls_conv, "small convolutions, 32 latents (bouncing balls, Hennigh 2016)"),
+    "balls_all_conv": Architecture(
+        balls_all_conv, "no dense layer, 16 latents at 32x32 (bouncing balls, Hennigh 2016)"
+    ),
 }
 
 

@@ -30,8 +30,8 @@ def burgess(image_shape: ImageShape, *, latent_dim: int = 10) -> VAE:
     flat = code[0] * code[1] * code[2]
 
     encoder: list[nn.Module] = []
-    for layer in range(halvings):
-        encoder += [nn.Conv2d(_CHANNELS if layer else channels, _CHANNELS, 4, stride=2, padding=1), nn.ReLU()]
+    for i in range(halvings):
+        encoder += [nn.Conv2d(_CHANNELS if i else channels, _CHANNELS, 4, stride=2, padding=1), nn.ReLU()]
     encoder += [nn.Flatten(), nn.Linear(flat, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU()]
     encoder += [nn.Linear(256, 2 * latent_dim)]
 

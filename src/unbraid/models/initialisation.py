@@ -42,3 +42,8 @@ def truncated_normal(layer: Layer, generator: torch.Generator, *, sd: float) -> 
     """Weights normal with deviation `sd` redrawn beyond two deviations, biases all equal to `sd`."""
     nn.init.trunc_normal_(layer.weight, std=sd, a=-2 * sd, b=2 * sd, generator=generator)
     nn.init.constant_(_biases(layer), sd)
+
+
+def balls_normal(layer: Layer, generator: torch.Generator) -> None:
+    """`truncated_normal` of 0.01 in convolutions and 0.1 in dense layers: the bouncing-balls nets that mix the two."""
+    truncated_normal(layer, generator, sd=0.1 if isinstance(layer, nn.Linear) else 0.01)

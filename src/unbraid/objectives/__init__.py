@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from unbraid.objectives.annealed_vae import annealed_vae
+from unbraid.objectives.beta_tcvae import beta_tcvae
+from unbraid.objectives.beta_tcvae_mss import beta_tcvae_mss
 from unbraid.objectives.beta_vae import beta_vae
+from unbraid.objectives.dip_vae_i import dip_vae_i
+from unbraid.objectives.dip_vae_ii import dip_vae_ii
+from unbraid.objectives.discriminator import discriminator
+from unbraid.objectives.factor_vae import factor_vae
+from unbraid.objectives.vae import vae
 from unbraid.types import Terms
 
 __all__ = ["OBJECTIVES", "Aux", "Objective"]
@@ -35,5 +43,20 @@ class Objective:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "beta_vae": Objective(beta_vae, "beta-VAE (Higgins 2017)"),
+    "vae": Objective(vae, "evidence lower bound (Kingma & Welling 2014)"),
+    "beta_vae": Objective(beta_vae, "beta times the KL (Higgins 2017)"),
+    "annealed_vae": Objective(
+        annealed_vae,
+        "KL held at a rising capacity (Burgess 2018)",
+        defaults={"capacity": "linear(0, 25, steps=100000)"},
+    ),
+    "beta_tcvae": Objective(beta_tcvae, "beta times the total correlation, minibatch-weighted (Chen 2018)"),
+    "beta_tcvae_mss": Objective(beta_tcvae_mss, "beta times the total correlation, stratified (Chen 2018)"),
+    "factor_vae": Objective(
+        factor_vae,
+        "gamma times the total correlation, from a discriminator (Kim & Mnih 2018)",
+        aux=Aux(discriminator, lr=1e-4, betas=(0.5, 0.9)),
+    ),
+    "dip_vae_i": Objective(dip_vae_i, "covariance of the means near the identity (Kumar 2018)"),
+    "dip_vae_ii": Objective(dip_vae_ii, "covariance of the codes near the identity (Kumar 2018)"),
 }
