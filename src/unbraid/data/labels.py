@@ -1,0 +1,81 @@
+"""Which factors made which image: a full grid in storage order, or a list."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from unbraid.errors import UnbraidError
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every combination of the factors once, the last factor fastest."""
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+    def factors(self, indices: np.ndarray) -> np.ndarray:
+        """int64 [n, F]"""
+        return np.stack(np.unravel_index(indices, self.sizes), axis=-1).astype(np.int64)
+
+    def indices(self, factors: np.ndarray) -> np.ndarray:
+        """int64 [n]"""
+        values = _rows(factors, self.names)
+        outside = ~((values >= 0) & (values < self.sizes) & (values == np.floor(values)))
+        if outside.any():
+            row, factor = np.argwhere(outside)[0]
+            raise UnbraidError(
+                f"{self.names[factor]} must be a whole number from 0 to {self.sizes[factor] - 1}, "
+                f"not {values[row, factor]}"
+            )
+        return np.ravel_multi_index(tuple(values.T.astype(np.int64)), self.sizes).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Factors [N, F] written down for each image; a combination may occur any number of times."""
+
+    names: tuple[str, ...]
+    sizes: tuple[int | None, ...]
+    values: np.ndarray
+
+    def factors(self, indices: np.ndarray) -> np.ndarray:
+        """[n, F], int64 or, for continuous factors, float64"""
+        return self.values[indices]
+
+    def indices(self, factors: np.ndarray) -> np.ndarray:
+        """int64 [n]"""
+        asked = _keys(_rows(factors, self.names).astype(self.values.dtype))
+        order, keys = self._sorted
+        first, end = np.searchsorted(keys, asked, "left"), np.searchsorted(keys, asked, "right")
+        for row in np.flatnonzero(end - first != 1)[:1]:
+            found = int(end[row] - first[row])
+            described = ", ".join(
+                f"{name} {value}" for name, value in zip(self.names, np.asarray(factors)[row], strict=True)
+            )
+            raise UnbraidError(
+                f"{found or 'no'} images have {described}, so these factors do not name one image; "
+                "choose images by index instead"
+            )
+        return order[first]
+
+    @cached_property
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        keys = _keys(self.values)
+        order = np.argsort(keys, kind="stable")
+        return order, keys[order]
+
+
+def _rows(factors: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    values = np.asarray(factors)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise UnbraidError(
+            f"factors must be an array [N, {len(names)}] of {', '.join(names) or 'nothing'}, not {list(values.shape)}"
+        )
+    return values
+
+
+def _keys(values: np.ndarray) -> np.ndarray:
+    """[n]: each row as one comparable item; adding 0 makes a negative zero equal to zero."""
+    return np.ascontiguousarray(values + 0).view([("", values.dtype)] * values.shape[1])[:, 0]
