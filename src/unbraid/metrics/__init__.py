@@ -4,8 +4,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from unbraid.errors import UnbraidError
+from unbraid.metrics.beta_vae import beta_vae
+from unbraid.metrics.dcimig import dcimig
+from unbraid.metrics.factor_vae import factor_vae
+from unbraid.metrics.irs import irs
+from unbraid.metrics.jemmig import jemmig
 from unbraid.metrics.mig import mig
+from unbraid.metrics.mig_chen import mig_chen
+from unbraid.metrics.mig_sup import mig_sup
+from unbraid.metrics.modularity import modularity
 from unbraid.metrics.result import Metric, Result
+from unbraid.metrics.rmig import rmig
+from unbraid.metrics.unsupervised import unsupervised
 from unbraid.metrics.validate import check, obstacle, representation
 from unbraid.randomness import numpy_generator
 from unbraid.registry import lookup
@@ -14,7 +24,27 @@ from unbraid.types import Representation
 __all__ = ["METRICS", "Metric", "Result", "results", "score"]
 
 METRICS: dict[str, Metric] = {
+    "beta_vae": Metric(
+        beta_vae, "a linear classifier names the factor that pairs share", "Higgins 2017", "discrete", min_factors=2
+    ),
+    "factor_vae": Metric(
+        factor_vae, "the latent that varies least names the held factor", "Kim & Mnih 2018", "discrete", min_factors=2
+    ),
     "mig": Metric(mig, "gap between the two latents that know most of each factor", "Chen 2018"),
+    "mig_chen": Metric(mig_chen, "the same gap for z as the encoder distributes it", "Chen 2018", "posterior"),
+    "rmig": Metric(rmig, "the same gap for q(z|x) cut into bins", "Do & Tran 2020", "posterior"),
+    "mig_sup": Metric(mig_sup, "gap between the two factors that each latent knows best", "Li 2020", min_factors=2),
+    "dcimig": Metric(
+        dcimig, "share of the factors' entropy in latents of their own", "Sepliarskaia 2019", min_factors=2
+    ),
+    "jemmig": Metric(jemmig, "the gap, less what a latent knows besides its factor", "Do & Tran 2020"),
+    "modularity": Metric(
+        modularity, "how little each latent knows of other factors", "Ridgeway & Mozer 2018", min_factors=2
+    ),
+    "irs": Metric(irs, "how still a latent stands while its factor is held", "Suter 2019"),
+    "unsupervised": Metric(
+        unsupervised, "Gaussian total correlation of the latents", "Locatello 2019", higher_is_better=False
+    ),
 }
 
 
@@ -25,6 +55,8 @@ def results(rep: Representation, metrics: Iterable[str] | None = None, seed: int
     are asked for. Raises UnbraidError for an unknown metric, or one that was asked for and cannot score `rep`.
     """
     check(rep)
+    if isinstance(metrics, str):
+        metrics = [metrics]
     if metrics is None:
         metrics = [name for name, metric in METRICS.items() if metric.default and not obstacle(rep, name, metric)]
     chosen = {name: lookup(METRICS, name, "metric") for name in metrics}

@@ -29,4 +29,5 @@ class Metric:
     paper: str  # "Author year"
     needs: Literal["any", "discrete", "posterior"] = "any"  # posterior: discrete factors and the variances of q(z|x)
     min_factors: int = 1
+    higher_is_better: bool = True
     default: bool = True  # whether it runs unasked

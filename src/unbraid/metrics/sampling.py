@@ -1,30 +1,53 @@
 """Which rows a metric looks at: published numbers of points from a whole data set, every row of a sample."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from unbraid.errors import UnbraidError
 from unbraid.information import equal_width_bins
 from unbraid.types import Representation
 
 
+def rows(rep: Representation, rng: np.random.Generator, points: int = 10_000) -> np.ndarray:
+    """int64 [n]: `points` rows of a population, drawn with replacement; else every row."""
+    if rep.population:
+        return rng.integers(len(rep.codes), size=points)
+    return np.arange(len(rep.codes))
+
+
 def draw(rep: Representation, rng: np.random.Generator, points: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
-    """(codes [n, L], factors [n, F]): `points` rows of a population, drawn with replacement; else all rows."""
-    if not rep.population:
-        return rep.codes, rep.factors
-    rows = rng.integers(len(rep.codes), size=points)
-    return rep.codes[rows], rep.factors[rows]
+    """(codes [n, L], factors [n, F]) of `rows`."""
+    chosen = rows(rep, rng, points)
+    return rep.codes[chosen], rep.factors[chosen]
 
 
-def points(
-    rep: Representation, rng: np.random.Generator, train: int = 10_000, test: int = 5_000
+def discrete_factors(factors: np.ndarray, factor_sizes: tuple[int | None, ...], bins: int = 20) -> np.ndarray:
+    """int64 [N, F]: value indices as they are, continuous factors in `bins` bins of equal width."""
+    continuous = [size is None for size in factor_sizes]
+    indices = np.where(continuous, 0, factors).astype(np.int64)
+    if any(continuous):
+        indices[:, continuous] = equal_width_bins(factors[:, continuous], bins)
+    return indices
+
+
+def draw_binned(
+    rep: Representation, rng: np.random.Generator, points: int = 10_000, bins: int = 20
+) -> tuple[np.ndarray, np.ndarray]:
+    """(codes [n, L], factors [n, F]) of `rows` as indices: latents and continuous factors in `bins` equal widths."""
+    codes, factors = draw(rep, rng, points)
+    return equal_width_bins(codes, bins), discrete_factors(factors, rep.factor_sizes, bins)
+
+
+def fit_and_test(
+    rep: Representation, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(codes, factors, test_codes, test_factors) to fit on and to test with.
+    """(codes, factors, test_codes, test_factors): the tables from which to draw for fitting and for testing.
 
-    Of a population: `train` and `test` rows, drawn with replacement. Of a sample: all its rows and its test rows, or,
-    where it has none, two thirds and one third of its rows after a shuffle.
+    Of a population the whole, twice. Of a sample its rows and its test rows, or, where it has none, two thirds and one
+    third of its rows after a shuffle.
     """
     if rep.population:
-        return *draw(rep, rng, train), *draw(rep, rng, test)
+        return rep.codes, rep.factors, rep.codes, rep.factors
     if rep.test_codes is not None and rep.test_factors is not None:
         return rep.codes, rep.factors, rep.test_codes, rep.test_factors
     order = rng.permutation(len(rep.codes))
@@ -32,12 +55,16 @@ def points(
     return rep.codes[kept], rep.factors[kept], rep.codes[held_out], rep.factors[held_out]
 
 
-def discrete_factors(factors: np.ndarray, factor_sizes: tuple[int | None, ...], bins: int = 20) -> np.ndarray:
-    """int64 [N, F]: value indices as they are, continuous factors in `bins` bins of equal width."""
-    continuous = [size is None for size in factor_sizes]
-    indices = np.where(continuous, 0, factors).astype(np.int64)
-    indices[:, continuous] = equal_width_bins(factors[:, continuous], bins)
-    return indices
+def points(
+    rep: Representation, rng: np.random.Generator, train: int = 10_000, test: int = 5_000
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(codes, factors, test_codes, test_factors) to fit on and to test with.
+
+    Of a population `train` and `test` rows, drawn with replacement; of a sample the tables of `fit_and_test`.
+    """
+    if rep.population:
+        return *draw(rep, rng, train), *draw(rep, rng, test)
+    return fit_and_test(rep, rng)
 
 
 class RowsByValue:
@@ -45,16 +72,20 @@ class RowsByValue:
 
     def __init__(self, factors: np.ndarray) -> None:
         self.factors = factors.astype(np.int64)
-        self._order = np.argsort(self.factors, axis=0, kind="stable").T  # [F, N] rows, sorted by the factor's value
+        narrow = self.factors.astype(np.min_scalar_type(int(self.factors.max())))  # short integers sort by radix: fast
+        self._order = np.argsort(narrow, axis=0, kind="stable").T  # [F, N] rows in the order of the factor's values
         self._counts = [np.bincount(column) for column in self.factors.T]
         self._starts = [np.cumsum(counts) - counts for counts in self._counts]
 
+    def rows(self, factor: int) -> Iterator[np.ndarray]:
+        """The rows of each value of `factor` that occurs, in rising order of the values."""
+        for start, count in zip(self._starts[factor], self._counts[factor], strict=True):
+            if count:
+                yield self._order[factor][start : start + count]
+
     def draw(self, factor: int, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """int64, the shape of `values`: for each value a row that has it in `factor`, uniformly among those rows."""
-        counts = self._counts[factor][values]
-        if not counts.all():
-            raise UnbraidError(f"factor {factor} has no row with one of the values asked for; ask for values it takes")
-        return self._order[factor][self._starts[factor][values] + rng.integers(counts)]
+        return self._order[factor][self._starts[factor][values] + rng.integers(self._counts[factor][values])]
 
     def draw_sharing(self, factor: int, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """int64 [*shape]: rows that share one value of `factor` along the last axis.
@@ -63,3 +94,10 @@ class RowsByValue:
         """
         values = self.factors[rng.integers(len(self.factors), size=shape[:-1]), factor]
         return self.draw(factor, np.broadcast_to(values[..., None], shape), rng)
+
+
+def rounds(factors: int, points: int, rng: np.random.Generator, at_once: int = 500) -> Iterator[tuple[int, int]]:
+    """(factor, count) pairs: `points` points, the factor of each drawn uniformly, in pieces small enough for memory."""
+    for factor, count in enumerate(rng.multinomial(points, np.full(factors, 1 / factors))):
+        for done in range(0, count, at_once):
+            yield factor, min(at_once, count - done)

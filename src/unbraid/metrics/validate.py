@@ -12,28 +12,60 @@ _FEWEST_ROWS = 3  # two to fit on and one to test with
 
 
 def _table(value: Any, name: str, columns: str) -> np.ndarray:
+    """float64 [N, `columns`], finite."""
     try:
         array = np.asarray(value)
-        numbers = array.astype(np.float64)
+        if np.iscomplexobj(array):
+            raise TypeError
+        numbers = array.astype(np.float64, copy=False)
     except (TypeError, ValueError):
-        raise UnbraidError(f"{name} must be an array of numbers, not {type(value).__name__}") from None
-    if np.iscomplexobj(array):
-        raise UnbraidError(f"{name} must be real numbers, not {array.dtype}")
+        raise UnbraidError(f"{name} must be an array of real numbers, not {type(value).__name__}") from None
     if numbers.ndim != 2:
         raise UnbraidError(f"{name} must have shape [N, {columns}], not {list(numbers.shape)}")
-    if not np.isfinite(numbers).all():
-        raise UnbraidError(f"{name} holds NaN or infinity in row {int(np.argmin(np.isfinite(numbers).all(1)))}")
+    finite = np.isfinite(numbers).all(axis=1)
+    if not finite.all():
+        raise UnbraidError(f"{name} holds NaN or infinity in row {int(np.argmin(finite))}: leave such rows out")
     return numbers
 
 
-def _rows_match(first: np.ndarray, second: np.ndarray, names: str) -> None:
-    if len(first) != len(second):
-        raise UnbraidError(f"{names} must have one row per point each, not {len(first)} and {len(second)} rows")
+def _match(first: np.ndarray, second: np.ndarray, names: str, axis: int) -> None:
+    if first.shape[axis] != second.shape[axis]:
+        kind = ("rows", "columns")[axis]
+        raise UnbraidError(f"{names} must have equally many {kind}, not {first.shape[axis]} and {second.shape[axis]}")
 
 
-def _columns_match(first: np.ndarray, second: np.ndarray, names: str) -> None:
-    if first.shape[1] != second.shape[1]:
-        raise UnbraidError(f"{names} must have the same columns, not {first.shape[1]} and {second.shape[1]}")
+def check(rep: Representation) -> None:
+    """Raises UnbraidError where no metric could score `rep`. Constant latents are legal, constant factors are not."""
+    codes, factors = _table(rep.codes, "codes", "L"), _table(rep.factors, "factors", "F")
+    _match(codes, factors, "codes and factors", axis=0)
+    if len(codes) < _FEWEST_ROWS:
+        raise UnbraidError(f"{len(codes)} row(s) cannot be scored: give at least {_FEWEST_ROWS}, better some thousands")
+    if codes.shape[1] < 2:
+        raise UnbraidError(f"codes has {codes.shape[1]} latent(s): a metric of disentanglement compares at least 2")
+    if factors.shape[1] < 1:
+        raise UnbraidError("factors has no columns: give at least 1 factor")
+    if factors.shape[1] != len(rep.factor_sizes):
+        raise UnbraidError(f"factors has {factors.shape[1]} column(s) but {len(rep.factor_sizes)} sizes: give one each")
+    for column, (values, size) in enumerate(zip(factors.T, rep.factor_sizes, strict=True)):
+        low, high = values.min(), values.max()
+        if low == high:
+            raise UnbraidError(f"factor {column} is constant, so nothing can be learned of it: leave its column out")
+        if size is not None and (low < 0 or high >= size or (values != np.rint(values)).any()):
+            raise UnbraidError(f"factor {column} must hold indices from 0 to {size - 1}, not {low:g} to {high:g}")
+    if (rep.test_codes is None) != (rep.test_factors is None):
+        raise UnbraidError("test_codes and test_factors belong together: give both or neither")
+    if rep.test_codes is not None:
+        test_codes, test_factors = (
+            _table(rep.test_codes, "test_codes", "L"),
+            _table(rep.test_factors, "test_factors", "F"),
+        )
+        _match(test_codes, test_factors, "test_codes and test_factors", axis=0)
+        _match(codes, test_codes, "codes and test_codes", axis=1)
+        _match(factors, test_factors, "factors and test_factors", axis=1)
+        if not len(test_codes):
+            raise UnbraidError("test_codes has no rows: give some, or leave the test arrays out")
+    if rep.logvar is not None and _table(rep.logvar, "logvar", "L").shape != codes.shape:
+        raise UnbraidError(f"logvar must have the shape of codes {list(codes.shape)}, not {list(rep.logvar.shape)}")
 
 
 def representation(
@@ -44,56 +76,26 @@ def representation(
     A factor is discrete where all its values (test rows included) are whole numbers, and its values become the
     indices 0, 1, ... in rising order; it is continuous otherwise. Raises UnbraidError where an array does not fit.
     """
-    if (test_codes is None) != (test_factors is None):
-        raise UnbraidError("test_codes and test_factors belong together: give both or neither")
     codes, factors = _table(codes, "codes", "L"), _table(factors, "factors", "F")
-    _rows_match(codes, factors, "codes and factors")
-    everything = factors
-    if test_codes is not None:
-        test_codes, test_factors = _table(test_codes, "test_codes", "L"), _table(test_factors, "test_factors", "F")
-        _rows_match(test_codes, test_factors, "test_codes and test_factors")
-        _columns_match(codes, test_codes, "codes and test_codes")
-        _columns_match(factors, test_factors, "factors and test_factors")
-        everything = np.concatenate([factors, test_factors])
+    test_codes = None if test_codes is None else _table(test_codes, "test_codes", "L")
+    test_factors = None if test_factors is None else _table(test_factors, "test_factors", "F")
+    logvar = None if logvar is None else _table(logvar, "logvar", "L")
+    check(Representation(codes, factors, (None,) * factors.shape[1], test_codes, test_factors, logvar=logvar))
 
+    everything = factors.copy() if test_factors is None else np.concatenate([factors, test_factors])
     sizes: list[int | None] = []
-    indexed = everything.copy()
     for column, values in enumerate(everything.T):
         if (values == np.rint(values)).all():
-            taken, indexed[:, column] = np.unique(values, return_inverse=True)
+            taken, everything[:, column] = np.unique(values, return_inverse=True)
             sizes.append(len(taken))
         else:
             sizes.append(None)
     if None not in sizes:
-        indexed = indexed.astype(np.int64)
-    rep = Representation(
-        codes,
-        indexed[: len(factors)],
-        tuple(sizes),
-        test_codes,
-        None if test_codes is None else indexed[len(factors) :],
-        logvar=None if logvar is None else _table(logvar, "logvar", "L"),
+        everything = everything.astype(np.int64)
+    factors, tested = np.split(everything, [len(factors)])
+    return Representation(
+        codes, factors, tuple(sizes), test_codes, None if test_factors is None else tested, logvar=logvar
     )
-    check(rep)
-    return rep
-
-
-def check(rep: Representation) -> None:
-    """Raises UnbraidError where no metric could score `rep`. Constant latents are legal, constant factors are not."""
-    codes, factors = _table(rep.codes, "codes", "L"), _table(rep.factors, "factors", "F")
-    _rows_match(codes, factors, "codes and factors")
-    if len(codes) < _FEWEST_ROWS:
-        raise UnbraidError(f"{len(codes)} row(s) cannot be scored: give at least {_FEWEST_ROWS}, better some thousands")
-    if codes.shape[1] < 2:
-        raise UnbraidError(f"codes has {codes.shape[1]} latent(s): a metric of disentanglement compares at least 2")
-    if factors.shape[1] < 1 or factors.shape[1] != len(rep.factor_sizes):
-        sizes = len(rep.factor_sizes)
-        raise UnbraidError(f"factors has {factors.shape[1]} column(s) and {sizes} sizes: give one size for each column")
-    constant = np.flatnonzero(factors.min(0) == factors.max(0))
-    if len(constant):
-        raise UnbraidError(f"factor {constant[0]} is constant, so nothing can be learned of it: leave its column out")
-    if rep.logvar is not None and rep.logvar.shape != rep.codes.shape:
-        raise UnbraidError(f"logvar must have the shape of codes {list(codes.shape)}, not {list(rep.logvar.shape)}")
 
 
 def obstacle(rep: Representation, name: str, metric: Metric) -> str | None:
