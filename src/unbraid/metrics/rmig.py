@@ -40,16 +40,16 @@ def rmig(
     sizes = factors.max(axis=0) + 1
     columns = factors + np.cumsum(sizes) - sizes  # each value of each factor has a column of its own
     edges = np.linspace(-limit, limit, bins + 1)[1:-1]
-    joint = np.zeros((rep.codes.shape[1], bins, int(sizes.sum())))
+    joint = np.zeros((rep.codes.shape[1], int(sizes.sum()), bins))
     for start in range(0, len(chosen), _ROWS_AT_ONCE):
         piece = chosen[start : start + _ROWS_AT_ONCE]
-        one_hot = np.zeros((len(piece), joint.shape[2]))
+        one_hot = np.zeros((len(piece), joint.shape[1]))
         np.put_along_axis(one_hot, columns[start : start + _ROWS_AT_ONCE], 1.0, axis=1)
         sds = np.maximum(np.exp(rep.logvar[piece] / 2), _NARROWEST)
         for latent, (mean, sd) in enumerate(zip(rep.codes[piece].T, sds.T, strict=True)):
             distance = np.clip((edges - mean[:, None]) / sd[:, None], -_REACH, _REACH)
-            joint[latent] += np.diff(ndtr(distance), axis=1, prepend=0.0, append=1.0).T @ one_hot
+            joint[latent] += one_hot.T @ np.diff(ndtr(distance), axis=1, prepend=0.0, append=1.0)
 
-    tables = np.split(joint, np.cumsum(sizes)[:-1], axis=2)  # F times [L, bins, V]
+    tables = np.split(joint, np.cumsum(sizes)[:-1], axis=1)  # F times [L, V, bins]
     mi = np.array([[_information(of_latent) for of_latent in table] for table in tables]).T
     return Result(float(np.mean(gap(mi, axis=0) / entropy(factors))), matrices={"mutual_information": mi})
