@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from unbraid.data.arrays import from_arrays
+from unbraid.data.balls import balls
 from unbraid.data.dsprites import dsprites, dsprites_noshape
 from unbraid.errors import UnbraidError
 from unbraid.registry import lookup, parameters, suggest
 from unbraid.types import Dataset
 
-__all__ = ["DATASETS", "Data", "load"]
+__all__ = ["DATASETS", "Data", "from_arrays", "load"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Data:
 DATASETS: dict[str, Data] = {
     "dsprites": Data(dsprites, "737,280 black-and-white 64x64 images, every combination of 5 factors (Matthey 2017)"),
     "dsprites_noshape": Data(dsprites_noshape, "the same images, shape not among the factors (Locatello 2019)"),
+    "balls": Data(balls, "grey frames of balls that bounce in a box, simulated as they are needed (Hennigh 2016)"),
 }
 
 

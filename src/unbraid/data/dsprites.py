@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from unbraid.data import dsprites_cache, dsprites_file
-from unbraid.data.dsprites_drawing import FACTOR_NAMES, FACTOR_SIZES, SIDE
+from unbraid.data.dsprites_drawing import FACTOR_NAMES, FACTOR_SIZES
 from unbraid.data.labels import Grid, Listed
 from unbraid.data.pixels import Pixels
 from unbraid.data.stored import Stored
@@ -35,7 +35,5 @@ def dsprites_noshape(*, source: str = "drawn") -> Stored:
 
 def _pixels(source: str) -> Pixels:
     if source == "drawn":
-        rows = dsprites_cache.drawn(dsprites_cache.cache_file())
-    else:
-        rows = dsprites_file.read(Path(source).expanduser(), FACTOR_SIZES)
-    return Pixels(rows, (1, SIDE, SIDE), packed=True)
+        return dsprites_cache.drawn(dsprites_cache.cache_file())
+    return dsprites_file.read(Path(source).expanduser(), FACTOR_SIZES)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from unbraid.data.dsprites_drawing import FACTOR_SIZES, SIDE, draw
+from unbraid.data.pixels import Pixels
 from unbraid.errors import UnbraidError
 from unbraid.files import replacing
 from unbraid.progress import progress
@@ -30,17 +31,18 @@ def cache_file() -> Path:
 
 
 @cache
-def drawn(path: Path) -> np.ndarray:
-    """uint8 [737280, 512], mapped from the file at `path`, which is drawn anew unless its checksum is right."""
+def drawn(path: Path) -> Pixels:
+    """All images, mapped from the file at `path`, which is drawn anew unless its checksum is right."""
     try:
         if not _sound(path):
             _build(path)
-        return np.asarray(np.memmap(path, np.uint8, mode="r", shape=SHAPE))
+        rows = np.asarray(np.memmap(path, np.uint8, mode="r", shape=SHAPE))
     except (OSError, NotImplementedError) as error:  # the latter from a file system without locks
         raise UnbraidError(
             f"the drawn dSprites ({math.prod(SHAPE) / 1e6:.0f} MB) cannot be kept in {path.parent} ({error}): "
             "make room there or set UNBRAID_CACHE to another folder"
         ) from error
+    return Pixels(rows, (1, SIDE, SIDE), packed=True)
 
 
 def _sound(path: Path) -> bool:

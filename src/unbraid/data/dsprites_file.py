@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from unbraid.data.dsprites_drawing import SIDE
+from unbraid.data.pixels import Pixels
 from unbraid.errors import UnbraidError
 
 PUBLISHED_MD5 = {".npz": "7da33b31b13a06f4b04a70402ce90c2e", ".hdf5": "b331c4447a651c44bf5e8ae09022e230"}
@@ -73,8 +75,8 @@ def _arrays(path: Path) -> Iterator[tuple[_Array, _Array]]:
         yield _Hdf5Dataset(file["imgs"]), _Hdf5Dataset(file["latents/classes"])
 
 
-def read(path: Path, sizes: tuple[int, ...]) -> np.ndarray:
-    """uint8 [N, 512], eight pixels a byte: the images of the file, kept in memory (377 MB) until another is read.
+def read(path: Path, sizes: tuple[int, ...]) -> Pixels:
+    """The images of the file, in memory (377 MB) and shared by all who ask for the same file until another is read.
 
     Raises UnbraidError where the file's arrays are not the pictures of a grid of these sizes, in order; warns where
     they are, but the file is not the published one.
@@ -93,15 +95,15 @@ def read(path: Path, sizes: tuple[int, ...]) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path, sizes: tuple[int, ...], modified: int) -> np.ndarray:
+def _read(path: Path, sizes: tuple[int, ...], modified: int) -> Pixels:
     n = math.prod(sizes)
-    packed = np.empty((n, 512), np.uint8)
+    packed = np.empty((n, SIDE * SIDE // 8), np.uint8)
     lit = 0
     with _arrays(path) as (images, classes):
-        if images.shape != (n, 64, 64) or images.dtype != np.uint8 or classes.shape != (n, 1 + len(sizes)):
+        if images.shape != (n, SIDE, SIDE) or images.dtype != np.uint8 or classes.shape != (n, 1 + len(sizes)):
             raise ValueError(
                 f"it holds images {images.dtype} {list(images.shape)} and classes {list(classes.shape)}, "
-                f"not uint8 {[n, 64, 64]} and {[n, 1 + len(sizes)]}"
+                f"not uint8 {[n, SIDE, SIDE]} and {[n, 1 + len(sizes)]}"
             )
         for start in range(0, n, _IMAGES_AT_ONCE):
             indices = np.arange(start, min(start + _IMAGES_AT_ONCE, n))
@@ -121,4 +123,4 @@ def _read(path: Path, sizes: tuple[int, ...], modified: int) -> np.ndarray:
             f"lit pixels, published {PUBLISHED_LIT_PIXELS:,}; scores on it may not compare with others'",
             stacklevel=5,
         )
-    return packed
+    return Pixels(packed, (1, SIDE, SIDE), packed=True)

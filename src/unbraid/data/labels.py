@@ -46,16 +46,20 @@ class Listed:
 
     def indices(self, factors: np.ndarray) -> np.ndarray:
         """int64 [n]"""
-        asked = _keys(_rows(factors, self.names).astype(self.values.dtype))
+        if not self.names:
+            raise UnbraidError("this data set has no factors to look images up by: choose them by index")
+        wanted = _rows(factors, self.names)
+        with np.errstate(invalid="ignore"):  # no image has NaN, and its cast is not equal to it
+            asked = wanted.astype(self.values.dtype)
         order, keys = self._sorted
-        first, end = np.searchsorted(keys, asked, "left"), np.searchsorted(keys, asked, "right")
-        for row in np.flatnonzero(end - first != 1)[:1]:
-            found = int(end[row] - first[row])
-            described = ", ".join(
-                f"{name} {value}" for name, value in zip(self.names, np.asarray(factors)[row], strict=True)
-            )
+        first, end = (np.searchsorted(keys, _keys(asked), side) for side in ("left", "right"))
+        found = np.where((asked == wanted).all(axis=1), end - first, 0)
+        wrong = np.flatnonzero(found != 1)
+        if len(wrong):
+            row = wrong[0]
+            described = ", ".join(f"{name} {value}" for name, value in zip(self.names, wanted[row], strict=True))
             raise UnbraidError(
-                f"{found or 'no'} images have {described}, so these factors do not name one image; "
+                f"{found[row] or 'no'} images have {described}, so these factors do not name one image: "
                 "choose images by index instead"
             )
         return order[first]
@@ -71,7 +75,7 @@ def _rows(factors: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     values = np.asarray(factors)
     if values.ndim != 2 or values.shape[1] != len(names):
         raise UnbraidError(
-            f"factors must be an array [N, {len(names)}] of {', '.join(names) or 'nothing'}, not {list(values.shape)}"
+            f"factors must be an array [N, {len(names)}] of {', '.join(names)}, not {list(values.shape)}"
         )
     return values
 

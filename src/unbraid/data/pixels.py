@@ -39,14 +39,20 @@ class Pixels:
         import torch
 
         table = _BITS if self.packed else _LEVELS
-        if device.type == "cpu":
-            return torch.from_numpy(table.take(self.rows[indices], axis=0).reshape(-1, *self.shape))
+        if device.type != "cpu":
+            return self._floats_there(torch.from_numpy(indices), torch.from_numpy(table), device)
+        return torch.from_numpy(table.take(self.rows[indices], axis=0).reshape(-1, *self.shape))
+
+    def _floats_there(self, indices: "torch.Tensor", table: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+        """The same on an accelerator, where table and rows stay once they have come, unless the rows are too many."""
+        import torch
+
         if device not in self._resident:
             rows = torch.from_numpy(np.array(self.rows)).to(device) if self.rows.nbytes <= _RESIDENT else None
-            self._resident[device] = (torch.from_numpy(table).to(device), rows)
-        lookup, rows = self._resident[device]
+            self._resident[device] = (table.to(device), rows)
+        table, rows = self._resident[device]
         if rows is None:
-            gathered = torch.from_numpy(self.rows[indices]).to(device)
+            chosen = torch.from_numpy(self.rows[indices.numpy()]).to(device)
         else:
-            gathered = rows[torch.from_numpy(indices).to(device)]
-        return lookup.index_select(0, gathered.flatten().int()).view(-1, *self.shape)
+            chosen = rows.index_select(0, indices.to(device))
+        return table.index_select(0, chosen.flatten().int()).view(-1, *self.shape)
