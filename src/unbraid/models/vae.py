@@ -64,5 +64,5 @@ def require_multiples(architecture: str, image_shape: ImageShape, multiple: int)
     """Raises UnbraidError where a side is not a multiple: strides would leave pixels over."""
     _, height, width = image_shape
     if height % multiple or width % multiple:
-        sizes = ", ".join(str(multiple * k) for k in range(1, 5))
-        raise refuse_size(architecture, image_shape, f"each side must be a multiple of {multiple} ({sizes}, ...)")
+        larger = "x".join(str(-(-side // multiple) * multiple) for side in (height, width))
+        raise refuse_size(architecture, image_shape, f"each side must be a multiple of {multiple}, such as {larger}")

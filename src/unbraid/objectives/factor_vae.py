@@ -24,7 +24,7 @@ def factor_vae(out: Forward, *, gamma: float = 10.0) -> Terms:
     z = out.z.detach()  # no gradient to the encoder
     joint, shuffled = out.aux(torch.cat([z, z.gather(0, out.permutation)])).chunk(2)  # [B, 2] each
     aux_loss = 0.5 * (_surprise(joint, 0) + _surprise(shuffled, 1))
-    right = torch.cat([joint[:, 0] > joint[:, 1], shuffled[:, 1] > shuffled[:, 0]])
+    right = torch.cat([joint[:, 0] >= joint[:, 1], shuffled[:, 1] > shuffled[:, 0]])
     logs = detached(recon=recon, kl=kl, tc=tc, disc_accuracy=right.float().mean())
     return Terms(recon + kl.sum() + gamma * tc, aux_loss, logs)
 
