@@ -1,0 +1,211 @@
+"""What a run is: one flat set of names and values, validated once, then frozen.
+
+YAML keys, command-line flags and Python keywords are the same names. The general ones are the fields of `Config`; the
+rest are the keyword-only parameters of the functions chosen from the tables (`beta` of `beta_vae`, `n_balls` of `balls`).
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from unbraid import schedules
+from unbraid.data import DATASETS
+from unbraid.errors import UnbraidError
+from unbraid.models import ARCHITECTURES
+from unbraid.objectives import OBJECTIVES
+from unbraid.optimizers import OPTIMIZERS
+from unbraid.probability import LIKELIHOODS
+from unbraid.registry import Parameter, lookup, parameters, suggest
+
+Value = bool | int | float | str
+GIVEN_DATA = "given"  # `data` of a run whose images were passed in as a Dataset rather than named
+
+# section -> (what it is called in errors, {entry: function whose signature is the schema})
+_TABLES = {
+    "data": ("data set", {name: entry.function for name, entry in DATASETS.items()}),
+    "model": ("model", {name: entry.function for name, entry in ARCHITECTURES.items()}),
+    "objective": ("objective", {name: entry.function for name, entry in OBJECTIVES.items()}),
+    "likelihood": ("likelihood", {name: entry.nll for name, entry in LIKELIHOODS.items()}),
+    "optimizer": ("optimizer", dict(OPTIMIZERS)),
+}
+_LARGEST_FILE = 1_000_000  # bytes; a config is a page of text
+
+
+def _general(default: Value | None, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A resolved run. Make one with `resolve`, which fills in defaults and refuses what does not fit."""
+
+    data: str = _general("dsprites", "data set (see `unbraid data list`)")
+    model: str = _general("burgess", "architecture (see `unbraid models`)")
+    objective: str = _general("beta_vae", "training objective (see `unbraid objectives`)")
+    likelihood: str = _general("bernoulli", "of a pixel given the code: " + ", ".join(LIKELIHOODS))
+    latent_dim: int = _general(10, "number of latents L")
+    steps: int = _general(10_000, "optimizer updates")
+    batch_size: int = _general(64, "images per step B")
+    optimizer: str = _general("adam", ", ".join(OPTIMIZERS))
+    lr: float | str = _general(5e-4, "learning rate, or a schedule of it")
+    aux_lr: float = _general(0.0, "learning rate of a second network; 0 takes the objective's published one")
+    clip: float = _general(0.0, "largest norm of the gradient; 0 leaves it alone")
+    seed: int = _general(0, "of initial weights, batches and noise")
+    device: str = _general("auto", "auto, cpu, cuda, cuda:N or mps")
+    log_every: int = _general(100, "steps between rows of the log")
+    checkpoint_minutes: float = _general(5.0, "between checkpoints")
+    options: Mapping[str, Value] = dataclasses.field(default_factory=dict)  # of the chosen table entries, all of them
+
+    def section(self, name: str) -> dict[str, Value]:
+        """The options that belong to one table: `config.section("objective") == {"beta": 4.0}`."""
+        return {key: self.options[key] for key in _parameters(name, getattr(self, name))}
+
+    def flat(self) -> dict[str, Value]:
+        """Every name and value, in the order of a config file: each choice followed by its options."""
+        flat: dict[str, Value] = {}
+        for field in general_fields():
+            flat[field.name] = getattr(self, field.name)
+            if field.name in _TABLES:
+                flat.update(self.section(field.name))
+        return flat
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.flat(), sort_keys=False, allow_unicode=True)
+
+
+def general_fields() -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(Config) if field.name != "options"]
+
+
+def table_parameters() -> Iterator[tuple[str, str, Parameter]]:
+    """(section, entry, parameter) for every option of every table entry: what `--help` lists."""
+    for section, (_, table) in _TABLES.items():
+        for entry in table:
+            for parameter in _parameters(section, entry).values():
+                yield section, entry, parameter
+
+
+def _parameters(section: str, entry: str) -> dict[str, Parameter]:
+    if section == "data" and entry == GIVEN_DATA:
+        return {}
+    kind, table = _TABLES[section]
+    general = {field.name for field in general_fields()}
+    found = {k: p for k, p in parameters(lookup(table, entry, kind)).items() if k not in general}
+    defaults = OBJECTIVES[entry].defaults if section == "objective" else {}
+    return {k: dataclasses.replace(p, default=defaults.get(k, p.default)) for k, p in found.items()}
+
+
+def resolve(values: Mapping[str, Any]) -> Config:
+    """The frozen config of these names and values (numbers may be text, as flags and YAML bring them).
+
+    Raises UnbraidError for an unknown name, a value of the wrong type or range, or an option of another table entry.
+    """
+    fields = {field.name: field for field in general_fields()}
+    general = {}
+    for name, field in fields.items():
+        kind = type(field.default)
+        general[name] = _value(name, kind, values.get(name, field.default), schedule=name == "lr")
+    options: dict[str, Value] = {}
+    for section in _TABLES:
+        for name, parameter in _parameters(section, str(general[section])).items():
+            value = values.get(name, parameter.default)
+            options[name] = _value(name, parameter.type, value, schedule=section == "objective")
+    for name in values:
+        if name not in fields and name not in options:
+            raise UnbraidError(_unknown(str(name), general, [*fields, *options]))
+    config = Config(**general, options=MappingProxyType(options))  # type: ignore[arg-type]
+    _check_ranges(config)
+    return config
+
+
+def _unknown(name: str, general: Mapping[str, Value], allowed: list[str]) -> str:
+    owners = sorted({f"{section} {entry}" for section, entry, p in table_parameters() if p.name == name})
+    if owners:
+        chosen = ", ".join(f"{section} {general[section]}" for section in sorted({o.split()[0] for o in owners}))
+        return (
+            f'"{name}" is an option of {", ".join(owners)}, and this run has {chosen}: drop it or choose one of those'
+        )
+    return f'there is no setting called "{name}"{suggest(name, allowed)} (this run takes: {", ".join(sorted(allowed))})'
+
+
+def _value(name: str, kind: type, value: Any, *, schedule: bool) -> Value:
+    """`value` as `kind`; text of a number counts as the number (YAML 1.1 reads 1e-4 as text)."""
+    if isinstance(value, schedules.Schedule):
+        value = str(value)
+    wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
+    wrong = UnbraidError(f"{name} must be {wanted}{' or a schedule' if schedule else ''}, not {_shown(value)}")
+    if kind is str:
+        if not isinstance(value, str):
+            raise wrong
+        return value
+    if kind is bool:
+        known = {"true": True, "false": False, "yes": True, "no": False}
+        found = known.get(str(value).lower())
+        if found is None:
+            raise wrong
+        return found
+    if isinstance(value, str) and schedule and "(" in value:
+        return str(schedules.parse(value))
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise wrong
+    try:
+        number = float(value)
+        whole = int(value) if isinstance(value, int | str) and kind is int else None
+    except (ValueError, OverflowError):
+        raise wrong from None
+    if not math.isfinite(number) or (kind is int and number != int(number)):
+        raise wrong
+    if kind is float:
+        return number
+    return whole if whole is not None else int(number)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _check_ranges(config: Config) -> None:
+    least = {"latent_dim": 1, "steps": 1, "batch_size": 2, "log_every": 1, "seed": 0}
+    for name, bound in least.items():
+        if getattr(config, name) < bound:
+            raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")
+    for name in ("aux_lr", "clip", "checkpoint_minutes"):
+        if getattr(config, name) < 0:
+            raise UnbraidError(f"{name} must not be negative, and {getattr(config, name)} is")
+    if isinstance(config.lr, float) and config.lr <= 0:
+        raise UnbraidError(f"lr must be above 0, not {config.lr}")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Plain values only: an alias can unfold a page of YAML into gigabytes, and no config needs one."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The names and values in a YAML file, not yet resolved."""
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise UnbraidError(f"{path} is larger than a config can be ({_LARGEST_FILE:,} bytes)")
+        values = _PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
+    except OSError as error:
+        raise UnbraidError(f"cannot read the config {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        if isinstance(error, UnbraidError):
+            raise
+        raise UnbraidError(f"{path} is not a config in YAML: {' '.join(str(error).split())[:300]}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UnbraidError(f"{path} must hold lines of the form `name: value`")
+    return values

@@ -1,0 +1,136 @@
+"""What a trained run learned: encode once, then every statistic is a few lines over the same arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from unbraid import randomness, runs
+from unbraid.information import entropy, equal_width_bins, mutual_information
+from unbraid.probability import LIKELIHOODS, bernoulli_floor, kl_per_latent
+from unbraid.progress import progress
+from unbraid.runs import Run
+from unbraid.types import Dataset
+
+_POINTS = 10_000
+_CHUNK = 1_000
+_BINS = 20
+ACTIVE_KL = 0.1  # nats; a latent below tells less than a seventh of a coin toss
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A sample of the data set through the encoder."""
+
+    indices: np.ndarray  # [N]
+    mean: np.ndarray  # [N, L] float64
+    logvar: np.ndarray  # [N, L] float64
+    factors: np.ndarray  # [N, F]; F is 0 where nothing is known
+
+    @property
+    def variance(self) -> np.ndarray:
+        """[L] average posterior variance: 1 is the prior (unused), near 0 is a well-used latent."""
+        return np.exp(self.logvar).mean(0)
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """[L] average posterior standard deviation."""
+        return np.exp(0.5 * self.logvar).mean(0)
+
+    @property
+    def kl(self) -> np.ndarray:
+        """[L] KL to the prior, nats."""
+        return kl_per_latent(torch.from_numpy(self.mean), torch.from_numpy(self.logvar)).mean(0).numpy()
+
+
+def encode_sample(run: Run, dataset: Dataset, *, points: int = _POINTS, seed: int = 0, show: bool = False) -> Encoded:
+    """`points` images of the data set, drawn without replacement (all of a smaller set), encoded by the run."""
+    rng = randomness.numpy_generator(seed, "evaluate")
+    if len(dataset) <= points:
+        indices = np.arange(len(dataset))
+    else:
+        indices = np.sort(rng.choice(len(dataset), size=points, replace=False, shuffle=False))
+    return Encoded(indices, *encode_images(run, dataset, indices, show=show), dataset.factors(indices))
+
+
+def encode_images(
+    run: Run, dataset: Dataset, indices: np.ndarray, *, show: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """mean and logvar [N, L], float64, of the images at `indices`, read and encoded in chunks."""
+    means, logvars = [], []
+    with progress("encode", len(indices), "images", show=show) as bar:
+        for start in range(0, len(indices), _CHUNK):
+            chunk = indices[start : start + _CHUNK]
+            mean, logvar = run.encode(dataset.images(chunk))
+            means.append(mean.double().numpy())
+            logvars.append(logvar.double().numpy())
+            bar.advance(len(chunk))
+    return np.concatenate(means), np.concatenate(logvars)
+
+
+def normalised_mutual_information(
+    codes: np.ndarray, factors: np.ndarray, factor_sizes: tuple[int | None, ...]
+) -> np.ndarray:
+    """[L, F] I(latent; factor) / H(factor), from 0 to 1; latents and continuous factors in 20 bins of equal width."""
+    continuous = [size is None for size in factor_sizes]
+    values = np.where(continuous, 0, factors).astype(np.int64)
+    values[:, continuous] = equal_width_bins(factors[:, continuous], _BINS)
+    h = entropy(values)
+    mi = mutual_information(equal_width_bins(codes, _BINS), values)
+    return np.divide(mi, h, out=np.zeros_like(mi), where=h > 0)
+
+
+def follows(information: np.ndarray, kl: np.ndarray, factor_names: tuple[str, ...]) -> list[str]:
+    """For each latent the factor that it tells most about ([L, F] normalised), "" for an unused latent."""
+    if not factor_names:
+        return [""] * len(kl)
+    return [factor_names[row.argmax()] if used else "" for row, used in zip(information, kl > ACTIVE_KL, strict=True)]
+
+
+def fresh_losses(
+    run: Run, dataset: Dataset, *, batches: int = 100, batch_size: int = 32, seed: int = 0
+) -> tuple[np.ndarray, float]:
+    """(reconstruction loss of each batch [batches], the floor under their mean), nats per image.
+
+    The batches are a stream of their own: of simulated data, simulations that training did not see. z is sampled as
+    in training. The floor is the least that the Bernoulli likelihood allows on these images, the entropy of their
+    pixels; it is nan for other likelihoods.
+    """
+    likelihood = LIKELIHOODS[run.config.likelihood]
+    options = run.config.section("likelihood")
+    stream = dataset.batches(min(batch_size, len(dataset)), seed=randomness.fold(seed, "fresh"), device=run.device)
+    generator = torch.Generator(run.device)
+    losses, floors = [], []
+    with torch.inference_mode():
+        for number in range(batches):
+            x = stream(number)
+            generator.manual_seed(randomness.fold(seed, "fresh noise", number))
+            noise = torch.randn((len(x), run.model.latent_dim), generator=generator, device=run.device)
+            losses.append(float(likelihood.nll(run.model(x, noise)[0], x, **options).mean()))
+            floors.append(float(bernoulli_floor(x).mean()))
+    return np.array(losses), float(np.mean(floors)) if run.config.likelihood == "bernoulli" else float("nan")
+
+
+def statistics(run: Run, dataset: Dataset, encoded: Encoded) -> dict[str, Any]:
+    """What a table of runs shows of each, JSON-ready; also written into the run folder."""
+    losses, floor = fresh_losses(run, dataset)
+    information = normalised_mutual_information(encoded.mean, encoded.factors, dataset.factor_sizes)
+    kl = encoded.kl
+    found = {
+        "points": len(encoded.indices),
+        "reconstruction": float(losses.mean()),
+        "reconstruction_sd": float(losses.std(ddof=1)),
+        "reconstruction_floor": None if np.isnan(floor) else floor,
+        "kl": float(kl.sum()),
+        "elbo": -float(losses.mean() + kl.sum()),
+        "active_latents": int((kl > ACTIVE_KL).sum()),
+        "posterior_variance": encoded.variance.tolist(),
+        "posterior_deviation": encoded.deviation.tolist(),
+        "kl_per_latent": kl.tolist(),
+        "factor_names": list(dataset.factor_names),
+        "normalised_mutual_information": information.tolist(),
+        "follows": follows(information, kl, dataset.factor_names),
+    }
+    runs.write_statistics(run.path, found)
+    return found

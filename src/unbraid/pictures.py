@@ -1,0 +1,119 @@
+"""Every picture of a run, from its data to files in its figures folder."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unbraid import evaluate, figures, randomness
+from unbraid.progress import progress
+from unbraid.runs import Run
+from unbraid.types import Dataset
+
+RANGE = 3.0  # prior standard deviations: traversals run from -3 to 3
+_RECONSTRUCTED = 10
+_SHEET = 60
+_STILLS, _FRAMES = 10, 25  # pictures in a strip, and in half a turn of an animation
+
+
+def finish(run: Run, *, show: bool = False, theme: str = "light", start: int | None = None) -> dict[str, Any]:
+    """Writes the statistics and all figures of a trained run into its folder; returns the statistics.
+
+    `start` is the index of the image that the traversals begin with, which are then labelled with the posterior
+    variances of that image. By default it is the middle of the grid of factors (image 0 of data without one), and
+    the labels are averages over the data.
+    """
+    dataset = run.data
+    encoded = evaluate.encode_sample(run, dataset, show=show)
+    found = evaluate.statistics(run, dataset, encoded)
+    image = dataset.images(np.array([_middle(dataset) if start is None else start]))
+    variance = encoded.variance if start is None else np.exp(run.encode(image)[1][0].double().numpy())
+    tasks = [
+        partial(draw_traversals, run, image, variance, found, theme=theme),
+        partial(draw_reconstructions, run, dataset, theme=theme),
+        partial(draw_curves, run, theme=theme),
+        *_animations(run, image, variance, theme),
+    ]
+    if dataset.factor_names:
+        tasks += [partial(_draw_information, run, found, theme), partial(_draw_against, run, dataset, encoded, theme)]
+    tasks.append(partial(_draw_variance, run, variance, theme))
+    with progress("figures", len(tasks), "pictures", show=show) as bar:
+        for task in tasks:
+            task()
+            bar.advance()
+    return found
+
+
+def draw_traversals(
+    run: Run, image: np.ndarray, variance: np.ndarray, statistics: dict[str, Any], *, theme: str = "light"
+) -> None:
+    """Every latent moved from -3 to 3, a row each, from the code of `image` [1, C, H, W]."""
+    values = np.linspace(-RANGE, RANGE, _STILLS)
+    figure = figures.traversals(
+        run.traverse(image, values=values).numpy(),
+        values,
+        variances=variance,
+        kl=statistics["kl_per_latent"],
+        follows=statistics["follows"],
+        original=image[0],
+        theme=theme,
+    )
+    figures.save(figure, run.figure("traversals.png"))
+
+
+def draw_reconstructions(run: Run, dataset: Dataset, *, theme: str = "light") -> None:
+    rng = randomness.numpy_generator(run.config.seed, "shown")
+    originals = dataset.images(rng.choice(len(dataset), min(_RECONSTRUCTED, len(dataset)), replace=False))
+    made = run.reconstruct(originals).numpy()
+    figures.save(figures.reconstructions(originals, made, theme=theme), run.figure("reconstructions.png"))
+
+
+def draw_curves(run: Run, *, theme: str = "light") -> None:
+    figures.save(figures.training_curves(run.log, theme=theme), run.figure("training_curves.png"))
+
+
+def _draw_variance(run: Run, variance: np.ndarray, theme: str) -> None:
+    figures.save(figures.posterior_variance(variance, theme=theme), run.figure("posterior_variance.png"))
+
+
+def _draw_information(run: Run, statistics: dict[str, Any], theme: str) -> None:
+    matrix = np.array(statistics["normalised_mutual_information"])
+    figure = figures.mutual_information(matrix, statistics["factor_names"], theme=theme)
+    figures.save(figure, run.figure("mutual_information.png"))
+
+
+def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, theme: str) -> None:
+    figure = figures.latent_against_factor(
+        encoded.mean, encoded.factors, dataset.factor_names, dataset.factor_sizes, theme=theme
+    )
+    figures.save(figure, run.figure("latents_against_factors.png"))
+
+
+def _animations(run: Run, image: np.ndarray, variance: np.ndarray, theme: str) -> list[Callable[[], None]]:
+    """One GIF with all latents, the most used first, and one for each."""
+    moved = run.traverse(image, values=np.linspace(-RANGE, RANGE, _FRAMES)).numpy()  # [L, T, C, H, W]
+    order = np.argsort(variance, kind="stable")
+    labels = [f"z{latent}  σ² {variance[latent]:.2f}" for latent in order]
+    together = partial(figures.animate_all, moved[order], labels, run.figure("traversals.gif"), theme=theme)
+    return [together, *(partial(figures.animate, moved[n], run.figure(f"z{n}.gif")) for n in range(len(moved)))]
+
+
+def _middle(dataset: Dataset) -> int:
+    """The index of the image in the middle of the grid of factors; 0 where there is no full grid."""
+    sizes = [size for size in dataset.factor_sizes if size is not None]
+    if not sizes or len(sizes) < len(dataset.factor_sizes) or int(np.prod(sizes)) != len(dataset):
+        return 0
+    return int(dataset.indices(np.array([[size // 2 for size in sizes]]))[0])
+
+
+def contact_sheet(dataset: Dataset, path: Path, *, theme: str = "light") -> Path:
+    """A sheet of images drawn from all over the data set, above their factors."""
+    rng = randomness.numpy_generator(0, "contact sheet")
+    indices = np.sort(rng.choice(len(dataset), min(_SHEET, len(dataset)), replace=False, shuffle=False))
+    rows = dataset.factors(indices)
+    labels = [" ".join(f"{value:.4g}" for value in row) for row in rows] if rows.shape[1] else None
+    title = "  ".join(dataset.factor_names)
+    figures.save(figures.contact_sheet(dataset.images(indices), labels, title=title, theme=theme), path)
+    return path

@@ -1,0 +1,326 @@
+"""The run folder: the only file that knows its file names. Weights in safetensors, the rest in text; nothing runs code.
+
+config.yaml              the resolved config
+run.json                 state, step, seconds, device, versions, image shape
+checkpoint.safetensors   parameters and optimizer state while the run is unfinished
+weights.safetensors      parameters of the finished run
+log.csv                  one row every `log_every` steps
+statistics.json          posterior variances, KL, what each latent follows
+tensorboard/  figures/   scores.json
+"""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unbraid import config as configs
+from unbraid import files
+from unbraid.config import GIVEN_DATA, Config
+from unbraid.errors import UnbraidError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from unbraid.models.vae import VAE
+    from unbraid.types import Dataset
+
+    Images = np.ndarray | Tensor
+
+CONFIG = "config.yaml"
+FACTS = "run.json"
+CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "weights.safetensors"
+LOG = "log.csv"
+TENSORBOARD = "tensorboard"
+FIGURES = "figures"
+STATISTICS = "statistics.json"
+SCORES = "scores.json"
+LOCK = ".lock"
+
+
+def is_run(path: Path) -> bool:
+    return (path / CONFIG).is_file()
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UnbraidError(f"{file} is missing or damaged: it must hold the JSON object that unbraid wrote")
+    return value
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """run.json of the run at `path`; {} before it was first written."""
+    return _read_json(path / FACTS) if (path / FACTS).is_file() else {}
+
+
+def read_statistics(path: Path) -> dict[str, Any]:
+    return _read_json(path / STATISTICS)
+
+
+def write_statistics(path: Path, statistics: Mapping[str, Any]) -> None:
+    files.write_json(path / STATISTICS, dict(statistics))
+
+
+def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
+    files.write_json(path / FACTS, dict(facts))
+
+
+def state(path: Path) -> str:
+    """ "new", "running", "stopped", "failed" or "finished"; a run that was killed still says "running"."""
+    return str(read_facts(path).get("state", "new")) if is_run(path) else "new"
+
+
+def steps_done(path: Path) -> int:
+    """How far the run at `path` has come, read from the last line of its log."""
+    if state(path) == "finished":
+        return int(read_facts(path)["step"])
+    try:
+        with (path / LOG).open("rb") as file:
+            file.seek(max(file.seek(0, 2) - 4096, 0))
+            lines = file.read().decode().splitlines()[1:]
+        return int(lines[-1].split(",")[0]) if lines else 0
+    except (OSError, ValueError):  # no log yet, or a line half written
+        return 0
+
+
+def read_config(path: Path) -> Config:
+    if not is_run(path):
+        raise UnbraidError(f"{path} is not a run folder: it holds no {CONFIG}")
+    return configs.resolve(configs.read(path / CONFIG))
+
+
+def write_config(path: Path, config: Config) -> None:
+    files.write_text(path / CONFIG, config.to_yaml())
+
+
+def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
+    """One safetensors file, atomically; `metadata` comes back from `load_tensors` as it went in (JSON)."""
+    from safetensors.torch import save_file
+
+    # safetensors wants dense tensors of the plain layout; a channels_last weight is neither
+    plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    with files.replacing(path) as temporary:
+        save_file(plain, temporary, metadata={"unbraid": json.dumps(metadata)})
+
+
+def load_tensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
+    """(tensors, metadata) of a file that `save_tensors` wrote; raises UnbraidError where it is anything else."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UnbraidError(f"cannot read {path}: {error}") from None
+
+
+def read_log(path: Path) -> dict[str, np.ndarray]:
+    """Column -> float64 [rows] of the run's log; {} before its first row."""
+    file = path / LOG
+    if not file.is_file():
+        return {}
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))
+    try:
+        columns = list(zip(*rows[1:], strict=True)) or [()] * len(rows[0])
+        return {name: np.array(column, float) for name, column in zip(rows[0], columns, strict=True)}
+    except (ValueError, IndexError):
+        raise UnbraidError(f"{file} is damaged: it must be a table of numbers under one line of names") from None
+
+
+class Log:
+    """Appends rows to log.csv; opened at a step, it forgets the rows that a killed run wrote beyond it."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.file = path / LOG
+        self.columns: list[str] = []
+        if self.file.is_file():
+            with self.file.open(newline="", encoding="utf-8") as stream:
+                header, *rows = list(csv.reader(stream)) or [[]]
+            # the last line may have been cut off in the middle by the kill
+            kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+            self.columns = header if kept else []
+            text = "".join(",".join(row) + "\n" for row in ([header, *kept] if kept else []))
+            files.write_text(self.file, text)
+
+    def append(self, row: Mapping[str, float]) -> None:
+        with self.file.open("a", newline="", encoding="utf-8") as stream:
+            if not self.columns:
+                self.columns = list(row)
+                stream.write(",".join(self.columns) + "\n")
+            cells = (row[name] for name in self.columns)
+            stream.write(",".join(str(c) if isinstance(c, int) else f"{c:.7g}" for c in cells) + "\n")
+
+
+def choose_device(name: str) -> "torch.device":
+    """The device called `name`; "auto" takes CUDA, then MPS, then the CPU."""
+    import torch
+
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UnbraidError(f'there is no device called "{name}" (allowed: auto, cpu, cuda, cuda:N, mps)') from None
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not here.get(device.type, False) or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+        usable = ", ".join(["auto", *(kind for kind, there in here.items() if there)])
+        raise UnbraidError(f'the device "{name}" is not on this machine (usable here: {usable})')
+    return device
+
+
+def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
+    """The model of this config with its initial weights."""
+    from unbraid import models
+
+    shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
+    return models.build(config.model, shape, latent_dim=config.latent_dim, seed=config.seed, **config.section("model"))
+
+
+def load_data(config: Config) -> "Dataset":
+    from unbraid import data
+
+    if config.data == GIVEN_DATA:
+        raise UnbraidError(
+            "this run was trained on images passed in from Python: pass the same data set again (data=...) to go on"
+        )
+    return data.load(config.data, **config.section("data"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model and the folder that it lives in. Images are uint8 (0 to 255) or float in [0, 1]."""
+
+    path: Path
+    config: Config
+    facts: Mapping[str, Any]
+    model: "VAE"
+    given_data: "Dataset | None" = None
+
+    @property
+    def device(self) -> "torch.device":
+        return next(self.model.parameters()).device
+
+    @property
+    def data(self) -> "Dataset":
+        """The data set that the run was trained on."""
+        return self.given_data if self.given_data is not None else load_data(self.config)
+
+    def figure(self, name: str) -> Path:
+        """Where the figure called `name` of this run lies."""
+        return self.path / FIGURES / name
+
+    @property
+    def log(self) -> dict[str, np.ndarray]:
+        return read_log(self.path)
+
+    def encode(self, images: "Images") -> tuple["Tensor", "Tensor"]:
+        """Images [N, C, H, W] (or one [C, H, W]) -> mean and logvar of q(z|x), each [N, L], on the CPU."""
+        import torch
+
+        x = self._tensor(images)
+        with torch.inference_mode():
+            parts = [self.model.encode(part.to(self.device)) for part in x.split(1024)]
+        return torch.cat([mean for mean, _ in parts]).cpu(), torch.cat([logvar for _, logvar in parts]).cpu()
+
+    def decode(self, z: "Images") -> "Tensor":
+        """Codes [N, L] (or one [L]) -> the likelihood's mean image [N, C, H, W] in [0, 1], on the CPU."""
+        import torch
+
+        from unbraid.probability import LIKELIHOODS
+
+        codes = torch.atleast_2d(torch.as_tensor(z, dtype=torch.float32))
+        if codes.ndim != 2 or codes.shape[1] != self.model.latent_dim:
+            raise UnbraidError(f"codes must be [N, {self.model.latent_dim}], not {list(codes.shape)}")
+        mean = LIKELIHOODS[self.config.likelihood].mean
+        with torch.inference_mode():
+            return torch.cat([mean(self.model.decode(part.to(self.device))).cpu() for part in codes.split(1024)])
+
+    def reconstruct(self, images: "Images") -> "Tensor":
+        """Images -> decode(posterior mean), [N, C, H, W] in [0, 1]."""
+        return self.decode(self.encode(images)[0])
+
+    def traverse(
+        self,
+        image: "Images",
+        latents: Sequence[int] | None = None,
+        values: Sequence[float] | np.ndarray | None = None,
+    ) -> "Tensor":
+        """Decoded [len(latents), len(values), C, H, W]: one latent at a time set to each value, the others as encoded.
+
+        `latents` defaults to all, `values` to ten from -3 to 3 (prior standard deviations).
+        """
+        import torch
+
+        size = self.model.latent_dim
+        chosen = list(range(size)) if latents is None else list(latents)
+        if not chosen or not all(0 <= latent < size for latent in chosen):
+            raise UnbraidError(f"latents must be numbers from 0 to {size - 1}, not {chosen}")
+        steps = torch.linspace(-3, 3, 10) if values is None else torch.as_tensor(values, dtype=torch.float32)
+        code = self.encode(image)[0][:1]
+        codes = code.repeat(len(chosen), len(steps), 1)
+        for row, latent in enumerate(chosen):
+            codes[row, :, latent] = steps
+        decoded = self.decode(codes.flatten(0, 1))
+        return decoded.unflatten(0, (len(chosen), len(steps)))
+
+    def _tensor(self, images: "Images") -> "Tensor":
+        import torch
+
+        x = torch.as_tensor(images)
+        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        x = x.unsqueeze(0) if x.ndim == 3 else x
+        shape = self.model.image_shape
+        if x.ndim != 4 or tuple(x.shape[1:]) != tuple(shape) or not len(x):
+            raise UnbraidError(f"this run takes images [N, {', '.join(map(str, shape))}], not {list(x.shape)}")
+        low, high = float(x.min()), float(x.max())
+        if not (math.isfinite(low) and math.isfinite(high) and low >= 0 and high <= 1):
+            raise UnbraidError(f"images must be uint8, or float in [0, 1]; these reach from {low:g} to {high:g}")
+        return x
+
+
+def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) -> Run:
+    """The run in the folder `path`: its final weights, or its last checkpoint while it is unfinished."""
+    folder = Path(path)
+    config = read_config(folder)
+    facts = read_facts(folder)
+    source = next((folder / name for name in (WEIGHTS, CHECKPOINT) if (folder / name).is_file()), None)
+    if source is None:
+        raise UnbraidError(f"{folder} holds no weights yet: the run was stopped before its first checkpoint")
+    tensors, _ = load_tensors(source)
+    shape = facts.get("image_shape")
+    if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in shape)):
+        raise UnbraidError(f"{folder / FACTS} is damaged: image_shape must be three whole numbers, not {shape!r}")
+    model = build_model(config, shape)
+    fill(model, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, source)
+    return Run(folder, config, facts, model.to(choose_device(device)).eval(), data)
+
+
+def fill(module: "torch.nn.Module", tensors: Mapping[str, "Tensor"], source: Path) -> None:
+    """Copies `tensors` into the parameters of `module`, which keep their memory layout; names and shapes must match."""
+    import torch
+
+    own = dict(module.named_parameters())
+    wrong = [
+        name
+        for name in own.keys() | tensors.keys()
+        if name not in own or name not in tensors or own[name].shape != tensors[name].shape
+    ]
+    if wrong:
+        raise UnbraidError(f"{source} does not fit the model of its config: {', '.join(sorted(wrong)[:3])}")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])

@@ -1,0 +1,95 @@
+"""What the command line prints: small tables on the terminal."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unbraid.registry import parameters
+
+if TYPE_CHECKING:
+    from unbraid.config import Config
+    from unbraid.types import Dataset
+
+_WIDTH_WITHOUT_TERMINAL = 140
+
+
+def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """A table; numbers are set flush right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
+    for name, cells in zip(columns, zip(*rows, strict=True), strict=True) if rows else ():
+        numeric = all(isinstance(cell, int | float) or cell is None for cell in cells)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))  # Text: what a name holds is never markup
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH_WITHOUT_TERMINAL)
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def show_latents(statistics: Mapping[str, Any]) -> None:
+    """Posterior variance, KL and the factor that each latent follows, most used first."""
+    factors = statistics["factor_names"]
+    information = statistics["normalised_mutual_information"]
+    variance, kl = statistics["posterior_variance"], statistics["kl_per_latent"]
+    order = sorted(range(len(variance)), key=lambda latent: variance[latent])
+    rows = [
+        [f"z{latent}", variance[latent], kl[latent]]
+        + ([statistics["follows"][latent] or "(unused)", *information[latent]] if factors else [])
+        for latent in order
+    ]
+    columns = ["latent", "posterior variance", "KL (nats)"] + (["follows", *factors] if factors else [])
+    title = "Latents by use" + (": mutual information with each factor, over the factor's entropy" if factors else "")
+    show(columns, [[round(c, 3) if isinstance(c, float) else c for c in row] for row in rows], title)
+    print(  # noqa: T201
+        f"\nreconstruction {statistics['reconstruction']:.2f}, KL {statistics['kl']:.2f}, "
+        f"ELBO {statistics['elbo']:.2f} nats per image; {statistics['active_latents']} latents in use"
+    )
+
+
+def show_folder(path: Path) -> None:
+    """Where the pictures of a run or study are."""
+    pictures = sorted(file for file in (path / "figures").glob("*") if not file.name.startswith("."))
+    print(f"\n{path}")  # noqa: T201
+    for file in pictures:
+        print(f"  {file.relative_to(path)}")  # noqa: T201
+
+
+def show_parameters(config: "Config") -> None:
+    """Parameter counts of the networks of this config."""
+    from unbraid import runs, training
+
+    counts = training.parameter_counts(config, runs.load_data(config))
+    print("\n# parameters: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))  # noqa: T201
+
+
+def show_dataset(name: str, dataset: "Dataset") -> None:
+    channels, height, width = dataset.image_shape
+    kind = "black and white" if dataset.binary else "grey" if channels == 1 else f"{channels} channels"
+    print(f"{name}: {len(dataset):,} images, {height}x{width}, {kind}\n")  # noqa: T201
+    if dataset.factor_names:
+        sizes = ["continuous" if size is None else f"{size}" for size in dataset.factor_sizes]
+        show(["factor", "values"], list(zip(dataset.factor_names, sizes, strict=True)))
+    else:
+        print("no ground-truth factors")  # noqa: T201
+
+
+def show_entries(kind: str, entries: Mapping[str, tuple[Callable[..., Any], str]]) -> None:
+    """A table of the package with each entry's options and their defaults."""
+    rows = [
+        (name, description, ", ".join(f"{p.name}={p.default}" for p in parameters(function).values()))
+        for name, (function, description) in entries.items()
+    ]
+    show([kind, "what it is", "options"], rows)

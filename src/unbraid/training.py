@@ -1,0 +1,384 @@
+"""One step, one loop. A run is a function of its config: step s of a resumed run is step s of an unbroken one."""
+
+import math
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+import unbraid
+from unbraid import config as configs
+from unbraid import randomness, runs, schedules
+from unbraid.config import GIVEN_DATA, Config
+from unbraid.errors import UnbraidError
+from unbraid.logs import TensorBoard
+from unbraid.objectives import OBJECTIVES
+from unbraid.optimizers import OPTIMIZERS
+from unbraid.probability import LIKELIHOODS
+from unbraid.progress import progress
+from unbraid.types import Batches, Dataset, Forward, Terms
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM ended a run between two steps; its checkpoint is written and `--resume` goes on."""
+
+
+class Trainer:
+    """The state of one run in memory: networks, optimizers, and the sums that become the next row of the log."""
+
+    def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
+        self.config, self.device, self.n_data = config, device, len(dataset)
+        self.batches: Batches = dataset.batches(config.batch_size, seed=config.seed, device=device)
+        # channels_last is what the convolution kernels of oneDNN and cuDNN work in
+        self.model = runs.build_model(config, dataset.image_shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        objective = OBJECTIVES[config.objective]
+        self.objective: Callable[..., Terms] = objective.function
+        self.aux: torch.nn.Module | None = None
+        if objective.aux is not None:
+            self.aux = objective.aux.build(config.latent_dim, randomness.fold(config.seed, "aux")).to(device)
+        self.hyper = {name: schedules.resolve(value) for name, value in config.section("objective").items()}
+        likelihood = LIKELIHOODS[config.likelihood]
+        options = config.section("likelihood")
+        self.likelihood = lambda logits, x: likelihood.nll(logits, x, **options)
+        self.lr = schedules.resolve(config.lr)
+        make = OPTIMIZERS[config.optimizer]
+        self.optimizers: list[tuple[Optimizer, schedules.Schedule | float]] = [
+            (make(self.model.parameters(), **config.section("optimizer")), self.lr)
+        ]
+        if self.aux is not None and objective.aux is not None:
+            beta1, beta2 = objective.aux.betas
+            aux_optimizer = OPTIMIZERS["adam"](self.aux.parameters(), adam_beta1=beta1, adam_beta2=beta2)
+            self.optimizers.append((aux_optimizer, config.aux_lr or objective.aux.lr))
+        self.generator = torch.Generator(device)
+        self.sums: dict[str, Tensor] = {}
+        self.summed = 0
+
+    def hyper_at(self, step: int) -> dict[str, float]:
+        return {name: _at(value, step) for name, value in self.hyper.items()}
+
+    def forward(self, x: Tensor, step: int) -> Forward:
+        """One batch [B, C, H, W] through the model with the noise that belongs to this step."""
+        size = (len(x), self.config.latent_dim)
+        self.generator.manual_seed(randomness.fold(self.config.seed, "noise", step))
+        noise = torch.randn(size, generator=self.generator, device=self.device)
+        logits, mean, logvar, z = self.model(x, noise)
+        if self.aux is None:
+            return Forward(x, logits, mean, logvar, z, self.likelihood, self.n_data)
+        permutation = torch.rand(size, generator=self.generator, device=self.device).argsort(0)
+        return Forward(
+            x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, self.aux, _frozen(self.aux)
+        )
+
+    def step(self, step: int) -> None:
+        terms = self.objective(self.forward(self.batches(step), step), **self.hyper_at(step))
+        total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
+        total.backward()
+        for optimizer, lr in self.optimizers:
+            if self.config.clip:
+                torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = _at(lr, step)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self._sum({"loss": terms.loss, **terms.logs})
+
+    def _sum(self, logs: Mapping[str, Tensor]) -> None:
+        for name, value in logs.items():
+            value = value.detach()
+            if name in self.sums:
+                self.sums[name] += value
+            else:
+                self.sums[name] = value.clone()
+        self.summed += 1
+
+    def row(self, step: int) -> dict[str, float]:
+        """The means of the logged values since the last row, in nats per image; begins the next sums."""
+        means = {name: (value / self.summed).tolist() for name, value in self.sums.items()}
+        self.sums, self.summed = {}, 0
+        kl = means.pop("kl")
+        row = {"elbo": -(means["recon"] + sum(kl)), "recon": means["recon"], "kl": sum(kl), **means}
+        row |= {name: _at(value, step - 1) for name, value in self.hyper.items()}
+        row["lr"] = _at(self.lr, step - 1)
+        return row | {f"kl_{latent}": value for latent, value in enumerate(kl)}
+
+    def is_finite(self) -> bool:
+        parameters = [p for net in self._networks().values() for p in net.parameters()]
+        return all(bool(t.isfinite().all()) for t in [*parameters, *self.sums.values()])
+
+    def _networks(self) -> dict[str, torch.nn.Module]:
+        return {"model": self.model} | ({"aux": self.aux} if self.aux is not None else {})
+
+    def weights(self) -> dict[str, Tensor]:
+        return {f"{name}.{k}": p for name, net in self._networks().items() for k, p in net.named_parameters()}
+
+    def checkpoint(self) -> dict[str, Tensor]:
+        """Every tensor that the next step depends on."""
+        tensors = self.weights() | {f"sums.{name}": value for name, value in self.sums.items()}
+        for number, (optimizer, _) in enumerate(self.optimizers):
+            for index, state in optimizer.state_dict()["state"].items():
+                values = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+                tensors |= {f"optimizer{number}.{index}.{name}": value for name, value in values.items()}
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor], summed: int, source: Path) -> None:
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            group, _, rest = name.partition(".")
+            groups.setdefault(group, {})[rest] = tensor
+        for name, net in self._networks().items():
+            runs.fill(net, groups.get(name, {}), source)
+        self.sums = {name: tensor.to(self.device) for name, tensor in groups.get("sums", {}).items()}
+        self.summed = summed
+        for number, (optimizer, _) in enumerate(self.optimizers):
+            parameters = optimizer.param_groups[0]["params"]
+            for name, tensor in groups.get(f"optimizer{number}", {}).items():
+                index, _, key = name.partition(".")
+                like = parameters[int(index)]
+                # fused kernels walk parameter and state in memory order, so the state takes the parameter's layout
+                same = tensor.shape == like.shape and tensor.ndim > 0
+                optimizer.state[like][key] = torch.empty_like(like).copy_(tensor) if same else tensor
+
+
+def _at(value: schedules.Schedule | float, step: int) -> float:
+    return value(step) if callable(value) else value
+
+
+def _frozen(network: torch.nn.Module) -> Callable[[Tensor], Tensor]:
+    """`network` with detached parameters: gradients pass through it and stop at its weights."""
+    parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    return lambda z: torch.func.functional_call(network, parameters, (z,))
+
+
+def train(
+    config: Config | None = None,
+    *,
+    data: str | Dataset = "dsprites",
+    out: str | Path | None = None,
+    show_progress: bool = True,
+    **values: Any,
+) -> runs.Run:
+    """Trains a model and returns its run: `train(data="dsprites", objective="beta_vae", beta=4, steps=1000)`.
+
+    `data` is a name from the table or a Dataset (`unbraid.data.from_arrays(images)`); the other keywords are those of
+    the command line. `out` is the run folder, which must not hold a run yet; by default a new folder under `runs/`.
+    """
+    given = None if isinstance(data, str) else data
+    if config is None:
+        config = configs.resolve({"data": GIVEN_DATA if given is not None else data, **values})
+    elif values:
+        raise UnbraidError(f"give a config or keywords, not both (got a config and {', '.join(values)})")
+    folder = Path(out) if out is not None else _new_folder(config)
+    if runs.is_run(folder):
+        raise UnbraidError(
+            f"{folder} holds a run already ({runs.state(folder)}): choose another folder, or go on with "
+            f"`unbraid train --resume {folder}`"
+        )
+    return _train(folder, config, given, show_progress)
+
+
+def resume(path: str | Path, *, data: Dataset | None = None, show_progress: bool = True) -> runs.Run:
+    """Goes on with the run in `path` from its last checkpoint; a finished run is returned as it is."""
+    folder = Path(path)
+    config = runs.read_config(folder)
+    if runs.state(folder) == "finished":
+        return runs.load(folder, config.device, data)
+    return _train(folder, config, data, show_progress)
+
+
+def _new_folder(config: Config) -> Path:
+    name = f"{config.data}-{config.model}-{config.objective}"
+    candidates = (Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 1_000_000))
+    return next(path for path in candidates if not path.exists())
+
+
+def _train(folder: Path, config: Config, given: Dataset | None, show_progress: bool) -> runs.Run:
+    device = runs.choose_device(config.device)
+    dataset = given if given is not None else runs.load_data(config)
+    trainer = Trainer(config, dataset, device)
+    with _locked(folder), _denormals_flushed():
+        facts = runs.read_facts(folder)
+        start, seconds = 0, 0.0
+        if (folder / runs.CHECKPOINT).is_file():
+            tensors, metadata = runs.load_tensors(folder / runs.CHECKPOINT)
+            start, seconds = int(metadata["step"]), float(metadata["seconds"])
+            trainer.restore(tensors, int(metadata["summed"]), folder / runs.CHECKPOINT)
+            # the number of threads decides the order of sums, and with it the last bit
+            torch.set_num_threads(int(facts.get("threads", torch.get_num_threads())))
+        else:
+            runs.write_config(folder, config)
+        facts = {
+            **_facts(device),
+            "image_shape": list(dataset.image_shape),
+            "n_data": len(dataset),
+            "parameters": parameter_counts(config, dataset),
+        }
+        _Loop(folder, trainer, dataset, facts, start, seconds, show_progress).run()
+    return runs.load(folder, str(device), given)
+
+
+def parameter_counts(config: Config, dataset: Dataset) -> dict[str, int]:
+    """Numbers of trained parameters of the encoder, the decoder and, where there is one, the second network."""
+    model = runs.build_model(config, dataset.image_shape)
+    networks = {"encoder": model.encoder, "decoder": model.decoder}
+    aux = OBJECTIVES[config.objective].aux
+    if aux is not None:
+        networks["aux"] = aux.build(config.latent_dim, 0)
+    return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
+
+def _facts(device: torch.device) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "unbraid": unbraid.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "device": str(device),
+        "device_name": name,
+        "threads": torch.get_num_threads(),
+    }
+
+
+class _Loop:
+    """step, log, checkpoint, until the end or an interrupt."""
+
+    def __init__(
+        self,
+        folder: Path,
+        trainer: Trainer,
+        dataset: Dataset,
+        facts: dict[str, Any],
+        start: int,
+        seconds: float,
+        show_progress: bool,
+    ) -> None:
+        self.folder, self.trainer, self.dataset, self.facts = folder, trainer, dataset, facts
+        self.start, self.seconds_before, self.show_progress = start, seconds, show_progress
+        self.good = start  # the step of the last checkpoint
+
+    def run(self) -> None:
+        config, trainer = self.trainer.config, self.trainer
+        self._write_state("running", self.start)
+        self.began = time.monotonic()
+        next_checkpoint = self.began + 60 * config.checkpoint_minutes
+        log, board = runs.Log(self.folder, self.start), TensorBoard(self.folder / runs.TENSORBOARD, self.start)
+        row_began = self.began
+        pictures = {config.steps * part // 10 for part in range(1, 11)}
+        with (
+            board,
+            _interrupts() as interrupted,
+            progress("train", config.steps, initial=self.start, show=self.show_progress) as bar,
+        ):
+            for step in range(self.start, config.steps):
+                trainer.step(step)
+                done, status = step + 1, None
+                if done % config.log_every == 0 or done == config.steps:
+                    now, images = time.monotonic(), trainer.summed * config.batch_size
+                    row = {"step": done, "seconds": self._seconds(), "images_per_s": images / (now - row_began)}
+                    row |= trainer.row(done)
+                    row_began = now
+                    self._check(row["loss"], done)
+                    log.append(row)
+                    board.scalars(row)
+                    status = f"recon {row['recon']:.1f}  kl {row['kl']:.1f}"
+                if done in pictures:
+                    board.images(trainer.model, self.dataset, LIKELIHOODS[config.likelihood].mean, done, config.seed)
+                bar.advance(status=status)
+                if interrupted.is_set():
+                    self._checkpoint(done)
+                    self._write_state("stopped", done)
+                    raise Interrupted(
+                        f"stopped at step {done:,} of {config.steps:,}, everything is kept: "
+                        f"`unbraid train --resume {self.folder}` goes on"
+                    )
+                if time.monotonic() >= next_checkpoint and done < config.steps:
+                    self._checkpoint(done)
+                    next_checkpoint = time.monotonic() + 60 * config.checkpoint_minutes
+        self._check(0.0, config.steps)
+        runs.save_tensors(self.folder / runs.WEIGHTS, trainer.weights(), {"step": config.steps})
+        self._write_state("finished", config.steps)
+        (self.folder / runs.CHECKPOINT).unlink(missing_ok=True)
+
+    def _seconds(self) -> float:
+        return round(self.seconds_before + time.monotonic() - self.began, 3)
+
+    def _write_state(self, state: str, step: int) -> None:
+        seconds = self._seconds() if state != "running" else self.seconds_before
+        runs.write_facts(self.folder, {"state": state, "step": step, "seconds": seconds, **self.facts})
+
+    def _checkpoint(self, step: int) -> None:
+        self._check(0.0, step)
+        metadata = {"step": step, "seconds": self._seconds(), "summed": self.trainer.summed}
+        runs.save_tensors(self.folder / runs.CHECKPOINT, self.trainer.checkpoint(), metadata)
+        self.good = step
+
+    def _check(self, loss: float, step: int) -> None:
+        if math.isfinite(loss) and self.trainer.is_finite():
+            return
+        self._write_state("failed", self.good)
+        kept = f"the checkpoint of step {self.good:,} is kept" if self.good else "no checkpoint had been written before"
+        raise UnbraidError(
+            f"the loss stopped being a number at or before step {step:,}, so training stopped; {kept} in "
+            f"{self.folder}: try a smaller lr, or clip=1000"
+        )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process a run folder."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / runs.LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UnbraidError(f"another process is training in {folder}: wait for it, or choose another folder") from None
+    except OSError as error:
+        raise UnbraidError(f"cannot write the run folder {folder}: {error.strerror or error}") from None
+    with lock:
+        yield
+
+
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Numbers below 1e-38 count as 0: they carry nothing here, and a CPU works on them many times slower."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one interrupts at once. Only the main thread may ask."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def handle(number: int, frame: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    for number in signals:
+        signal.signal(number, handle)
+    try:
+        yield event
+    finally:
+        for number in signals:
+            signal.signal(number, before[number])
