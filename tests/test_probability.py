@@ -86,7 +86,7 @@ def expected_estimate(log_weights: torch.Tensor, densities: list[float], own: in
 def test_stratified_weights_are_unbiased(batch: int) -> None:
     densities = [0.1, 2.0, 0.7, 1e-4, 5.0]
     estimate = expected_estimate(stratified_log_weights(5, batch), densities, own=1, batch=batch)
-    assert estimate == pytest.approx(sum(densities) / 5, rel=1e-6)
+    assert estimate == pytest.approx(sum(densities) / 5, rel=1e-5)
 
 
 def test_minibatch_weights_bound_from_below() -> None:
@@ -206,7 +206,8 @@ class TestEveryLikelihood:
         nll = likelihood.nll(logits, torch.full_like(logits, pixel))
         (slope,) = torch.autograd.grad(nll.sum(), logits)
         x_hat = likelihood.mean(logits)
-        assert nll.isfinite().all() and slope.isfinite().all()
+        (mean_slope,) = torch.autograd.grad(x_hat.sum(), logits)
+        assert nll.isfinite().all() and slope.isfinite().all() and mean_slope.isfinite().all()
         assert ((x_hat >= 0) & (x_hat <= 1)).all()
         assert (x_hat.flatten().diff() >= 0).all()
 

@@ -31,7 +31,7 @@ def log_density(z: Tensor, mean: Tensor, logvar: Tensor) -> Tensor:
 
 
 def minibatch_log_weights(n_data: int, batch_size: int, *, device: torch.device | str = "cpu") -> Tensor:
-    """[B, B] of -log(N B): minibatch-weighted sampling (Chen 2018, equation S3).
+    """[B, B] of -log(N B): minibatch-weighted sampling (Chen 2018, appendix C.1).
 
     exp of the estimate of log q(z) built on it is a lower bound of q(z) in expectation.
     """
@@ -39,7 +39,7 @@ def minibatch_log_weights(n_data: int, batch_size: int, *, device: torch.device 
 
 
 def stratified_log_weights(n_data: int, batch_size: int, *, device: torch.device | str = "cpu") -> Tensor:
-    """[B, B] log weights of minibatch stratified sampling (Chen 2018, equation S6); each row's weights sum to 1.
+    """[B, B] log weights of minibatch stratified sampling (Chen 2018, appendix C.2); each row's weights sum to 1.
 
     With M = B - 1, row i gives its own image, from which z_i came, 1/N (on the diagonal), one other image (N - M)/(N M)
     and the rest 1/M: unbiased for q(z_i) when the batch is drawn without replacement. Raises UnbraidError for a
@@ -51,12 +51,11 @@ def stratified_log_weights(n_data: int, batch_size: int, *, device: torch.device
             "change batch_size or use minibatch-weighted sampling"
         )
     others = batch_size - 1
-    own = torch.eye(batch_size, dtype=torch.float64, device="cpu")
+    own = torch.eye(batch_size, device=device)
     neighbour = own.roll(1, dims=1)
-    weights = (
-        own / n_data + neighbour * (n_data - others) / (n_data * others) + (1 - own - neighbour) / others
-    )  # [B, B]
-    return weights.log().float().to(device)
+    rest = 1 - own - neighbour
+    neighbour_log_weight = math.log((n_data - others) / (n_data * others))
+    return -math.log(n_data) * own + neighbour_log_weight * neighbour - math.log(others) * rest
 
 
 def log_aggregate(z: Tensor, mean: Tensor, logvar: Tensor, log_weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,7 +115,7 @@ def continuous_bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     """-log of the continuous Bernoulli density at x in [0, 1], [B] nats per image; a density, so it can be negative.
 
     p(x) = exp(l x) / integral_0^1 exp(l t) dt with l the logit of its parameter lambda: Loaiza-Ganem & Cunningham
-    2019, equations 6 to 8, in the logits, where lambda = 1/2 is the smooth point l = 0.
+    2019, in the logits, where lambda = 1/2 is the smooth point l = 0.
     """
     return _per_image(_log_normaliser(logits) - x * logits)
 

@@ -9,7 +9,7 @@ _CHANNELS = 32
 
 
 def burgess(image_shape: ImageShape, *, latent_dim: int = 10) -> VAE:
-    """32-channel convolutions 4x4 of stride 2, two FC 256, and the mirror of it; ReLU (Burgess 2018, appendix A).
+    """32-channel convolutions 4x4 of stride 2, two FC 256, and the mirror of it; ReLU (Burgess 2018, appendix).
 
     Images are halved until their shorter side is below 8, so 64x64 takes the published four convolutions, 32x32 three
     and 128x128 five. At 64x64x1 with 10 latents: 252,052 + 184,161 parameters and 25 MFLOPs per image forward.

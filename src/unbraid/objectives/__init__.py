@@ -17,6 +17,7 @@ from unbraid.objectives.dip_vae_i import dip_vae_i
 from unbraid.objectives.dip_vae_ii import dip_vae_ii
 from unbraid.objectives.discriminator import discriminator
 from unbraid.objectives.factor_vae import factor_vae
+from unbraid.objectives.unfold import unfold
 from unbraid.objectives.vae import vae
 from unbraid.types import Terms
 
@@ -59,4 +60,9 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "dip_vae_i": Objective(dip_vae_i, "covariance of the means near the identity (Kumar 2018)"),
     "dip_vae_ii": Objective(dip_vae_ii, "covariance of the codes near the identity (Kumar 2018)"),
+    "unfold": Objective(
+        unfold,
+        "latents opened in turn under a sub-Gaussian prior (ours; the demo's)",
+        defaults={"opened": "piecewise(0, 2, 1000, 2, 3000, 6, 6000, 10)"},
+    ),
 }
