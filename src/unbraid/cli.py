@@ -84,14 +84,11 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_demo(chosen: argparse.Namespace) -> None:
-    from unbraid import presets, runs, training
+    from unbraid import presets, runs, study, training
 
-    config = presets.demo(seed=chosen.seed, device=chosen.device, steps=chosen.steps)
-    if runs.is_run(chosen.out):
-        presets.refuse_other_demo(chosen.out, config)
-        run = training.resume(chosen.out)
-    else:
-        run = training.train(config, out=chosen.out)
+    config = presets.demo(chosen.steps, seed=chosen.seed, device=chosen.device)
+    study.refuse_other_settings(chosen.out, config)
+    run = training.resume(chosen.out) if runs.is_run(chosen.out) else training.train(config, out=chosen.out)
     _finish(run)
 
 

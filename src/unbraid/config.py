@@ -1,12 +1,13 @@
 """What a run is: one flat set of names and values, validated once, then frozen.
 
 YAML keys, command-line flags and Python keywords are the same names. The general ones are the fields of `Config`; the
-rest are the keyword-only parameters of the functions chosen from the tables (`beta` of `beta_vae`, `n_balls` of `balls`).
+rest are the keyword-only parameters of the functions chosen from the tables: `beta` of `beta_vae`, `n_balls` of
+`balls`.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +28,7 @@ Value = bool | int | float | str
 GIVEN_DATA = "given"  # `data` of a run whose images were passed in as a Dataset rather than named
 
 # section -> (what it is called in errors, {entry: function whose signature is the schema})
-_TABLES = {
+_TABLES: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "data": ("data set", {name: entry.function for name, entry in DATASETS.items()}),
     "model": ("model", {name: entry.function for name, entry in ARCHITECTURES.items()}),
     "objective": ("objective", {name: entry.function for name, entry in OBJECTIVES.items()}),

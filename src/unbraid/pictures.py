@@ -30,7 +30,7 @@ def finish(run: Run, *, show: bool = False, theme: str = "light", start: int | N
     found = evaluate.statistics(run, dataset, encoded)
     image = dataset.images(np.array([_middle(dataset) if start is None else start]))
     variance = encoded.variance if start is None else np.exp(run.encode(image)[1][0].double().numpy())
-    tasks = [
+    tasks: list[Callable[[], None]] = [
         partial(draw_traversals, run, image, variance, found, theme=theme),
         partial(draw_reconstructions, run, dataset, theme=theme),
         partial(draw_curves, run, theme=theme),

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from unbraid import config as configs
 from unbraid import evaluate, figures, files, pictures, runs, tables
+from unbraid.config import Config
 from unbraid.registry import lookup
+from unbraid.schedules import piecewise
 from unbraid.study import Cell, Outcome, run_study
 
 
@@ -34,6 +37,34 @@ def run(name: str, out: Path, settings: Mapping[str, Any], *, jobs: int | None =
         preset.conclude(out)
     tables.show_folder(out)
     return failed
+
+
+# ---- the demo: what two cores learn of dSprites in minutes ----
+
+_DEMO_STEPS = 12_000
+
+
+def demo(steps: str | int | None = None, **settings: Any) -> Config:
+    """The demo's config; its schedules are shares of `steps`, so that a shorter demo is the same course in small."""
+    total = configs.resolve({"steps": _DEMO_STEPS if steps is None else steps}).steps
+
+    def course(*points: float) -> str:
+        return str(piecewise(*(round(x * total) if n % 2 == 0 else x for n, x in enumerate(points))))
+
+    recipe = {
+        "data": "dsprites",
+        "model": "swift",
+        "objective": "unfold",
+        "beta": 1.0,
+        "tau": 5.0,
+        "kappa": 2.0,
+        "opened": course(0, 2, 0.125, 2, 0.25, 3, 0.375, 4, 0.65, 10),
+        "lr": course(0, 1e-3, 0.65, 1e-3, 1, 0),
+        "batch_size": 64,
+        "steps": total,
+        "checkpoint_minutes": 1.0,
+    }
+    return configs.resolve({**recipe, **settings})
 
 
 # ---- bouncing balls, after Hennigh 2016: 3 nets x 2 data sets x 3 betas ----
@@ -75,7 +106,7 @@ def _finish_balls(folder: Path) -> None:
     figure = figures.traversals(
         run.traverse(image, latents.tolist(), values).numpy(),
         values,
-        latents=latents,
+        latents=latents.tolist(),
         deviations=encoded.deviation[latents],
         follows=[statistics["follows"][latent] for latent in latents],
         original=image[0],

@@ -187,7 +187,8 @@ def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
     from unbraid import models
 
     shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
-    return models.build(config.model, shape, latent_dim=config.latent_dim, seed=config.seed, **config.section("model"))
+    options: dict[str, Any] = config.section("model")
+    return models.build(config.model, shape, latent_dim=config.latent_dim, seed=config.seed, **options)
 
 
 def load_data(config: Config) -> "Dataset":

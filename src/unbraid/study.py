@@ -22,7 +22,7 @@ SUMMARY = "study.json"
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study: its folder's name, its settings, and the image that its traversals start from."""
+    """One run of a study: its folder's name and its settings."""
 
     name: str
     settings: Mapping[str, Any]
@@ -51,7 +51,7 @@ def run_study(
     """
     plans = [(cell, configs.resolve(cell.settings)) for cell in cells]
     for cell, config in plans:
-        _refuse_other_settings(out / cell.name, config)
+        refuse_other_settings(out / cell.name, config)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     on_accelerator = runs.choose_device(plans[0][1].device).type != "cpu"
     jobs = min(jobs or (1 if on_accelerator else cores), len(plans))
@@ -72,16 +72,16 @@ def run_study(
     return outcomes
 
 
-def _refuse_other_settings(folder: Path, config: Config) -> None:
+def refuse_other_settings(folder: Path, config: Config) -> None:
+    """Raises UnbraidError where `folder` holds a run of another config; where and how it is computed may differ."""
     if not runs.is_run(folder):
         return
     there, here = runs.read_config(folder).flat(), config.flat()
-    # where a run is computed and how often it reports are not what it is
     free = {"device", "checkpoint_minutes", "log_every"}
     for name in here.keys() | there.keys():
         if name not in free and here.get(name) != there.get(name):
             raise UnbraidError(
-                f"{folder} was run with {name}={there.get(name)}, and this study asks for {name}={here.get(name)}: "
+                f"{folder} was run with {name}={there.get(name)}, and this asks for {name}={here.get(name)}: "
                 "choose another --out, or the settings it was begun with"
             )
 
