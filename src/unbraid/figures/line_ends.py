@@ -27,7 +27,8 @@ def name_line_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
     lines are named, and the last place says how many more there are.
     """
     figure = axes.get_figure(root=True)
-    assert figure is not None
+    if figure is None or not ends:
+        return
     points = figure.dpi / 72
     figure.draw_without_rendering()  # lays the axes out
     room = axes.get_window_extent().height / points

@@ -55,10 +55,13 @@ def _columns(table: Mapping[str, Any]) -> dict[str, np.ndarray]:
         raise UnbraidError(f'training curves need the column "step", which is not among {", ".join(table) or "none"}')
     wanted = [name for name in table if name in ("step", *_NAMES) or _is_latent(name)]
     columns = {name: np.asarray(table[name], dtype=np.float64) for name in wanted}
-    rows = columns["step"].shape
+    if columns["step"].ndim != 1 or columns["step"].size == 0:
+        raise UnbraidError("training curves need at least one row; this log has none")
     for name, column in columns.items():
-        if column.ndim != 1 or column.size == 0 or column.shape != rows:
-            raise UnbraidError(f"column {name} must be as long as step, {list(rows)}, not {list(column.shape)}")
+        if column.shape != columns["step"].shape:
+            raise UnbraidError(
+                f"column {name} must be as long as step, {columns['step'].size}, not {list(column.shape)}"
+            )
     latents = [column for name, column in columns.items() if _is_latent(name)]
     if "kl" not in columns and latents:
         columns["kl"] = np.sum(latents, axis=0)

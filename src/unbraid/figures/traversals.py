@@ -34,17 +34,18 @@ def traversals(
 ) -> Figure:
     """One row per latent: the decoded images [L, T, C, H, W] while it takes the `values` [T] and the others stand.
 
-    The rows are named z0, z1, ... after their place in `images`, or after `latents` [L] where only some are shown.
-    Beside them stands the posterior variance σ² or the
-    posterior standard deviation σ [L], and they are ordered by it, lowest (the most used latent) first; without
-    either, or with `ordered=False`, they stand in the order of the latents. `kl` [L], in nats, and the factor that
-    each latent `follows` ("" for none) add columns; `original` [C, H, W] is the image that the traversals start from.
-    `heat` shows grey values as colours, beside their scale.
+    The rows are named z0, z1, ..., or after the numbers of their `latents` where these are some of a model's. Beside
+    them stands the posterior variance σ² or the posterior standard deviation σ [L], and they are ordered by it, lowest
+    (the most used latent) first; without either, or with `ordered=False`, they stand as they are given. `kl` [L], in
+    nats, and the factor that each latent `follows` ("" for none) add columns; `original` [C, H, W] is the image that
+    the traversals start from. `heat` shows grey values as colours, beside their scale.
     """
     images = pictures(images, "images", "L T C H W", heat=heat)
     rows, steps, height, width = images.shape[:4]
-    names = words([f"z{n}" for n in (range(rows) if latents is None else latents)], "latents", rows)
     values = numbers(values, "values", "T", T=steps)
+    named = list(range(rows)) if latents is None else [int(latent) for latent in latents]
+    if len(named) != rows or min(named) < 0:
+        raise UnbraidError(f"latents must be {rows} numbers, one for each row of images, not {named}")
     if variances is not None and deviations is not None:
         raise UnbraidError("traversals() takes the variances or the deviations of the posterior, not both")
     if original is not None:
@@ -59,7 +60,7 @@ def traversals(
         table.append(("KL", numbers(kl, "kl", "L", L=rows)))
     factors = None if follows is None else words(follows, "follows", rows)
     with look(theme) as chosen:
-        columns = [_Column([names[i] for i in order], colours=[chosen.colour(i) for i in order])]
+        columns = [_Column([f"z{named[i]}" for i in order], colours=[chosen.colour(named[i]) for i in order])]
         columns += [_Column([decimal(column[i], 2) for i in order], name, "right") for name, column in table]
         if factors and any(factors):
             columns.append(_Column([f"→ {factors[i]}" if factors[i] else "" for i in order]))
