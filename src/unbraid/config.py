@@ -50,7 +50,7 @@ class Config:
     model: str = _general("burgess", "architecture (see `unbraid models`)")
     objective: str = _general("beta_vae", "training objective (see `unbraid objectives`)")
     likelihood: str = _general("bernoulli", "of a pixel given the code: " + ", ".join(LIKELIHOODS))
-    latent_dim: int = _general(10, "number of latents L")
+    latent_dim: int = _general(0, "number of latents L; 0 takes the architecture's own, mostly 10")
     steps: int = _general(10_000, "optimizer updates")
     batch_size: int = _general(64, "images per step B")
     optimizer: str = _general("adam", ", ".join(OPTIMIZERS))
@@ -120,6 +120,8 @@ def resolve(values: Mapping[str, Any]) -> Config:
     for name in values:
         if name not in fields and name not in options:
             raise UnbraidError(_unknown(str(name), general, [*fields, *options]))
+    if general["latent_dim"] == 0:
+        general["latent_dim"] = parameters(ARCHITECTURES[str(general["model"])].function)["latent_dim"].default
     config = Config(**general, options=MappingProxyType(options))  # type: ignore[arg-type]
     _check_ranges(config)
     return config
