@@ -5,8 +5,15 @@ from typing import Any
 
 from unbraid.errors import UnbraidError
 from unbraid.metrics.beta_vae import beta_vae
+from unbraid.metrics.dci_gbt import dci_gbt
+from unbraid.metrics.dci_lasso import dci_lasso
+from unbraid.metrics.dci_rf import dci_rf
 from unbraid.metrics.dcimig import dcimig
+from unbraid.metrics.explicitness import explicitness
 from unbraid.metrics.factor_vae import factor_vae
+from unbraid.metrics.infoc import infoc
+from unbraid.metrics.infoe import infoe
+from unbraid.metrics.infom import infom
 from unbraid.metrics.irs import irs
 from unbraid.metrics.jemmig import jemmig
 from unbraid.metrics.mig import mig
@@ -15,6 +22,7 @@ from unbraid.metrics.mig_sup import mig_sup
 from unbraid.metrics.modularity import modularity
 from unbraid.metrics.result import Metric, Result
 from unbraid.metrics.rmig import rmig
+from unbraid.metrics.sap import sap
 from unbraid.metrics.unsupervised import unsupervised
 from unbraid.metrics.validate import check, obstacle, representation
 from unbraid.randomness import numpy_generator
@@ -41,6 +49,29 @@ METRICS: dict[str, Metric] = {
     "modularity": Metric(
         modularity, "how little each latent knows of other factors", "Ridgeway & Mozer 2018", min_factors=2
     ),
+    "sap": Metric(sap, "gap between the two latents that predict each factor best", "Kumar 2018"),
+    "dci_gbt": Metric(
+        dci_gbt,
+        "how few factors each latent matters for, to boosted trees",
+        "Locatello 2019",
+        "discrete",
+        min_factors=2,
+    ),
+    "dci_rf": Metric(
+        dci_rf, "how few factors each latent matters for, to a random forest", "Hsu 2024", "discrete", min_factors=2
+    ),
+    "dci_lasso": Metric(
+        dci_lasso,
+        "how few factors each latent matters for, to a sparse line",
+        "Eastwood & Williams 2018",
+        min_factors=2,
+    ),
+    "explicitness": Metric(
+        explicitness, "area under the ROC curve of a linear classifier", "Ridgeway & Mozer 2018", "discrete"
+    ),
+    "infom": Metric(infom, "share of a latent's information on its best factor", "Hsu 2023", "discrete", min_factors=2),
+    "infoc": Metric(infoc, "share of a factor's information in its best latent", "Hsu 2023", "discrete"),
+    "infoe": Metric(infoe, "share of the factors' entropy a linear classifier can use", "Hsu 2023", "discrete"),
     "irs": Metric(irs, "how still a latent stands while its factor is held", "Suter 2019"),
     "unsupervised": Metric(
         unsupervised, "Gaussian total correlation of the latents", "Locatello 2019", higher_is_better=False
