@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.checks import words
-from unbraid.figures.pictures import GAP, enlarge, mosaic, pictures, rgb
+from unbraid.figures.images import GAP, enlarge, mosaic, pictures, rgb
 from unbraid.figures.style import Look, look
 from unbraid.files import replacing
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.checks import words
-from unbraid.figures.pictures import CELL, GAP, fitting_scale, mosaic, pictures
+from unbraid.figures.images import CELL, GAP, fitting_scale, mosaic, pictures
 from unbraid.figures.sheet import LINE, MARGIN, put, sheet, text_width, title_height, write
 from unbraid.figures.style import SMALL, look
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from unbraid.figures.pictures import CELL, fitting_scale, mosaic, pictures
+from unbraid.figures.images import CELL, fitting_scale, mosaic, pictures
 from unbraid.figures.sheet import MARGIN, put, sheet, text_width, title_height, write
 from unbraid.figures.style import look
 

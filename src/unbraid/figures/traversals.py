@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.checks import numbers, words
-from unbraid.figures.pictures import CELL, GAP, fitting_scale, heat_bar, mosaic, pictures
+from unbraid.figures.images import CELL, GAP, fitting_scale, heat_bar, mosaic, pictures
 from unbraid.figures.sheet import LINE, MARGIN, put, put_scale, sheet, text_width, title_height, write
 from unbraid.figures.style import SMALL, Look, decimal, look
 
