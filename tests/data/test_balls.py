@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from unbraid.data import load
+from unbraid.data.balls import _light
 from unbraid.errors import UnbraidError
 from unbraid.randomness import numpy_generator
 
@@ -128,6 +129,14 @@ def test_images_show_the_factors(n_balls, size):
             pixel = (column + 0.5) * 10 / size, (row + 0.5) * 10 / size
             light = sum(math.exp(-((math.dist(pixel, centre) / 1.2) ** 8)) for centre in frame)
             assert image[0, row, column] == pytest.approx(255 * min(light, 1), abs=0.51)
+
+
+def test_the_way_of_accelerators_gives_the_same_light():
+    balls = load("balls", n_balls=3, size=20)
+    centres = balls.factors(np.arange(50)).reshape(50, 3, 2).astype(np.float32)
+    light = _light(torch, torch.from_numpy(balls._pixels), torch.from_numpy(centres))
+    assert light.dtype == torch.float32 and light.shape == (50, 1, 20, 20)
+    np.testing.assert_allclose(light.numpy(), _light(np, balls._pixels, centres), rtol=1e-5, atol=1e-7)
 
 
 def test_a_batch_is_consecutive_frames_of_one_simulation():

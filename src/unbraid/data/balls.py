@@ -1,9 +1,11 @@
 """Balls that bounce about in a box and off each other: a stream of frames, simulated when asked for."""
 
+import functools
 import itertools
 import math
+import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,17 +24,17 @@ _LENGTH = 2**20  # images by index: a nominal N, for the stream has no end
 _MOST_BALLS = 5  # of six, random starts overlap 499 times in 500
 _SIMULATED_AT_ONCE = 256  # training batches
 _STARTS_AT_ONCE = 64
-_DARK = 3.0  # (d/1.2)^2 where the light, exp(-81), is as good as none; smaller floats than that slow exp() tenfold
 
 
 def balls(*, n_balls: int = 1, size: int = 32, friction: float = 0.0, gravity: float = 0.0) -> "Balls":
     """Grey images [1, size, size] of equal balls in a square box, after Sutskever (2008) as Hennigh (2016) used them.
 
     Per frame two half steps of x += v/2, reflection at the walls, elastic collisions of equal masses. Ball k is at
-    (x_k, y_k), x to the right and y down, the continuous factors, and lights the pixel at distance d from it by
-    exp(-(d/1.2)^8); balls add up to at most 1. A training batch is `batch_size` consecutive frames of one fresh
-    simulation. Each half step, `gravity` adds to the velocity downwards and `friction` takes that share of it:
-    0.003 and 0.005 where the original switches them on, 0 in its published figures.
+    (x_k, y_k), x to the right and y down: these are the factors, continuous. It lights the pixel at distance d from it
+    by exp(-(d/1.2)^8); balls add up to at most 1. Rims are grey, so the Bernoulli likelihood has a floor above 0.
+    A training batch is `batch_size` consecutive frames of one fresh simulation. Each half step, `gravity` adds to the
+    velocity downwards and `friction` takes that share of it: 0.003 and 0.005 where the original switches them on, 0 in
+    its published figures.
 
     Differs from the original where balls still overlap while they move apart (a third ball or a wall in the way): it
     turns them back into each other, here they part. Raises UnbraidError for more than 5 balls and other values out
@@ -87,10 +89,8 @@ class Balls:
         raise UnbraidError("the positions of balls are continuous, so none can be looked up: choose images by index")
 
     def images(self, indices: np.ndarray) -> np.ndarray:
-        import torch
-
-        centres = torch.from_numpy(self.factors(indices).reshape(-1, self.n_balls, 2))
-        return (self._render(centres) * 255).round_().to(torch.uint8).numpy()
+        centres = self.factors(indices).reshape(-1, self.n_balls, 2)
+        return np.rint(_light(np, self._pixels, centres.astype(np.float32)) * 255).astype(np.uint8)
 
     def batches(self, batch_size: int, *, seed: int, device: "torch.device | str" = "cpu") -> Batches:
         """Simulations are made in blocks of 256 steps and drawn on `device` one step at a time."""
@@ -98,17 +98,26 @@ class Balls:
 
         if batch_size < 1:
             raise UnbraidError(f"batch_size must be at least 1, not {batch_size}")
+        there = None if torch.device(device).type == "cpu" else torch.from_numpy(self._pixels).to(device)
         kept: tuple[int, np.ndarray] = (-1, np.empty(0))
 
         def batch(step: int) -> torch.Tensor:
             nonlocal kept
-            block, place = divmod(step, _SIMULATED_AT_ONCE)
+            block, row = divmod(step, _SIMULATED_AT_ONCE)
             if block != kept[0]:
                 steps = range(block * _SIMULATED_AT_ONCE, (block + 1) * _SIMULATED_AT_ONCE)
                 kept = (block, self._simulate([numpy_generator(seed, "balls", each) for each in steps], batch_size))
-            return self._render(torch.from_numpy(kept[1][place]).to(device, torch.float32))
+            centres = kept[1][row].astype(np.float32)
+            if there is not None:
+                return _light(torch, there, torch.from_numpy(centres).to(device))
+            return torch.from_numpy(_light(np, self._pixels, centres))  # done before torch has woken its threads
 
         return batch
+
+    @property
+    def _pixels(self) -> np.ndarray:
+        """float32 [size]: the centres of the pixels along one side."""
+        return ((np.arange(self.size) + 0.5) * (BOX / self.size)).astype(np.float32)
 
     def _simulate(self, generators: list[np.random.Generator], frames: int) -> np.ndarray:
         """float64 [K, frames, n_balls, 2]: the centres in K simulations, each a function of its own generator alone."""
@@ -154,11 +163,17 @@ class Balls:
                     v[i][:, hit] -= exchanged
                     v[j][:, hit] += exchanged
 
-    def _render(self, centres: "torch.Tensor") -> "torch.Tensor":
-        """float32 [N, 1, size, size] from centres [N, n_balls, 2], on their device."""
-        import torch
 
-        pixels = (torch.arange(self.size, device=centres.device) + 0.5) * (BOX / self.size)
-        x, y = ((pixels - centres.float()[..., None]) / RADIUS).square_().unbind(2)  # [N, n_balls, size] each
-        squares = (x[..., None, :] + y[..., :, None]).clamp_(max=_DARK)  # [N, n_balls, size, size]
-        return squares.square_().square_().neg_().exp_().sum(1, keepdim=True).clamp_(max=1)
+def _light(xp: Any, pixels: Any, centres: Any) -> Any:
+    """float32 [N, 1, size, size] of balls at `centres` [N, n_balls, 2]; `xp` is numpy or torch, as the arrays are."""
+    squares = xp.square((pixels - centres[..., None]) / RADIUS)  # [N, n_balls, 2, size]
+    light = functools.reduce(operator.iadd, (_glow(xp, squares[:, ball]) for ball in range(centres.shape[1])))
+    return xp.clip(light, None, 1.0, out=light)[:, None]
+
+
+def _glow(xp: Any, squares: Any) -> Any:
+    """[N, size, size] of one ball, from its squared distances [N, 2, size] to the pixels' columns and rows."""
+    power = squares[:, 0, None, :] + squares[:, 1, :, None]
+    power *= power
+    power *= power
+    return xp.exp(xp.negative(power, out=power), out=power)
