@@ -205,6 +205,64 @@ def _run_figures(chosen: argparse.Namespace) -> None:
         tables.show_folder(path)
 
 
+def _score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of trained runs")
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", help="only these (default: all but the slow ones)")
+    parser.add_argument("--seed", type=int, default=0, help="of the points that are drawn (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.set_defaults(run=_run_score)
+    parser.epilog = "`unbraid metrics` lists the metrics; each run's scores are kept in its scores.json."
+
+
+def _run_score(chosen: argparse.Namespace) -> None:
+    import json
+
+    from unbraid import evaluate, pictures, runs, tables
+
+    scored = {}
+    for path in chosen.runs:
+        run = runs.load(path)
+        found = evaluate.score_run(run, chosen.metrics, seed=chosen.seed, show=True)
+        metrics = runs.read_scores(path)["metrics"]
+        scored[str(path)] = {name: {"score": metrics[name]["score"], **metrics[name]["parts"]} for name in found}
+        pictures.draw_scores(run)
+        if not chosen.json:
+            print(f"{path}")
+            tables.show_scores(run.config.data, {name: metrics[name] for name in found})
+    if chosen.json:
+        print(json.dumps(scored, indent=2))
+
+
+def _select(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder with finished runs at any depth")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.set_defaults(run=_run_select)
+
+
+def _run_select(chosen: argparse.Namespace) -> None:
+    import dataclasses
+    import json
+
+    from unbraid import selection, tables
+
+    ranking = selection.rank(chosen.study, show=True)
+    if chosen.json:
+        print(json.dumps(dataclasses.asdict(ranking), indent=2))
+    else:
+        tables.show_ranking(ranking)
+
+
+def _metrics(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_run_metrics)
+
+
+def _run_metrics(chosen: argparse.Namespace) -> None:
+    from unbraid import tables
+    from unbraid.metrics import METRICS
+
+    tables.show_entries("metric", {n: (e.function, f"{e.description} ({e.paper})") for n, e in METRICS.items()})
+
+
 def _data(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     actions.add_parser("list", help="name every data set").set_defaults(run=_run_data_list)
@@ -280,7 +338,10 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "train": ("train one model", _train),
     "study": ("run one of the experiments with all its figures", _study),
     "figures": ("draw the figures of finished runs", _figures),
+    "score": ("score the latents of runs against the ground-truth factors", _score),
+    "select": ("rank the runs of a study without labels", _select),
     "data": ("list, show and build data sets", _data),
     "objectives": ("list the training objectives", _objectives),
     "models": ("list the architectures", _models),
+    "metrics": ("list the metrics of disentanglement", _metrics),
 }

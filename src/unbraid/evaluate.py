@@ -1,5 +1,6 @@
 """What a trained run learned: encode once, then every statistic is a few lines over the same arrays."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 import torch
 
 from unbraid import randomness, runs
+from unbraid.errors import UnbraidError
 from unbraid.information import entropy, equal_width_bins, mutual_information
+from unbraid.metrics import METRICS, Result, results
 from unbraid.probability import LIKELIHOODS, bernoulli_floor, kl_per_latent
 from unbraid.progress import progress
 from unbraid.runs import Run
-from unbraid.types import Dataset
+from unbraid.types import Dataset, Representation
 
 _POINTS = 10_000
 _CHUNK = 1_000
@@ -134,3 +137,50 @@ def statistics(run: Run, dataset: Dataset, encoded: Encoded) -> dict[str, Any]:
     }
     runs.write_statistics(run.path, found)
     return found
+
+
+_WHOLE = 2_000_000  # images; the whole of a data set up to this size is encoded for scores
+_SAMPLE = (10_000, 5_000)  # rows to fit on and to test with, of larger sets and streams
+
+
+def representation(run: Run, dataset: Dataset, *, seed: int = 0, show: bool = False) -> Representation:
+    """The run's codes beside the factors: every image of the data set, encoded once.
+
+    Metrics then draw their published numbers of points from the table, which is the protocol itself: what a metric
+    asks for twice is not encoded twice. Of a larger set or a stream, 10,000 rows to fit on and 5,000 to test with.
+    """
+    if not dataset.factor_names:
+        raise UnbraidError(f"{run.path} was trained on data without ground-truth factors, and scores compare with them")
+    if None not in dataset.factor_sizes and len(dataset) <= _WHOLE:
+        indices = np.arange(len(dataset))
+        mean, logvar = encode_images(run, dataset, indices, show=show)
+        factors = dataset.factors(indices)
+        return Representation(mean, factors, dataset.factor_sizes, population=True, logvar=logvar)
+    rng = randomness.numpy_generator(seed, "score")
+    indices = rng.choice(len(dataset), size=sum(_SAMPLE), replace=False)
+    mean, logvar = encode_images(run, dataset, indices, show=show)
+    factors = dataset.factors(indices)
+    (codes, test), (values, test_values) = (np.split(array, [_SAMPLE[0]]) for array in (mean, factors))
+    return Representation(codes, values, dataset.factor_sizes, test, test_values, logvar=logvar[: _SAMPLE[0]])
+
+
+def score_run(
+    run: Run, metrics: Iterable[str] | None = None, *, seed: int = 0, show: bool = False
+) -> dict[str, Result]:
+    """Each metric's Result by name, with `reconstruction` and `kl` of the run; written to scores.json in its folder.
+
+    `metrics=None` takes every metric that applies but the slow ones. Scores of earlier calls with the same seed stay
+    in the file; another seed begins a new one.
+    """
+    dataset = run.data
+    rep = representation(run, dataset, seed=seed, show=show)
+    found = results(rep, metrics, seed, show=show)
+    runs.write_scores(run.path, found, seed)
+    return found
+
+
+def dependence(codes: np.ndarray) -> tuple[float, float]:
+    """(Gaussian total correlation, mean pairwise mutual information) of codes [N, L], nats; see `unsupervised`."""
+    rep = Representation(codes, np.zeros((len(codes), 0)), ())
+    result = METRICS["unsupervised"].function(rep, randomness.numpy_generator(0))
+    return result.score, result.parts["mutual_information"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from unbraid import evaluate, figures, randomness
+from unbraid import evaluate, figures, randomness, runs
 from unbraid.progress import progress
 from unbraid.runs import Run
 from unbraid.types import Dataset
@@ -72,6 +72,19 @@ def draw_reconstructions(run: Run, dataset: Dataset, *, theme: str = "light") ->
 
 def draw_curves(run: Run, *, theme: str = "light") -> None:
     figures.save(figures.training_curves(run.log, theme=theme), run.figure("training_curves.png"))
+
+
+def draw_scores(run: Run, *, theme: str = "light") -> None:
+    """Every matrix behind the scores of the run whose rows are latents and columns factors, as a heat map."""
+    names = run.data.factor_names
+    latents = [f"z{latent}" for latent in range(run.model.latent_dim)]
+    for metric, found in runs.read_scores(run.path).get("metrics", {}).items():
+        for kind, rows in found["matrices"].items():
+            matrix = np.array(rows, float)
+            if matrix.shape == (len(latents), len(names)):
+                title = f"{metric}: {kind.replace('_', ' ')}"
+                figure = figures.heat_map(matrix, latents, names, title=title, theme=theme)
+                figures.save(figure, run.figure(f"score-{metric}-{kind}.png"))
 
 
 def _draw_variance(run: Run, variance: np.ndarray, theme: str) -> None:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unbraid import __version__, files
 from unbraid import config as configs
-from unbraid import files
 from unbraid.config import GIVEN_DATA, Config
 from unbraid.errors import UnbraidError
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from unbraid.metrics import Result
     from unbraid.models.vae import VAE
     from unbraid.types import Dataset
 
@@ -43,6 +44,9 @@ FIGURES = "figures"
 STATISTICS = "statistics.json"
 SCORES = "scores.json"
 LOCK = ".lock"
+
+# where a run is computed and how often it reports are not what it is
+FREE_SETTINGS = ("device", "checkpoint_minutes", "log_every")
 
 
 def is_run(path: Path) -> bool:
@@ -79,6 +83,21 @@ def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
 def state(path: Path) -> str:
     """ "new", "running", "stopped", "failed" or "finished"; a run that was killed still says "running"."""
     return str(read_facts(path).get("state", "new")) if is_run(path) else "new"
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """{"seed": ..., "metrics": {name: {"score", "parts", "matrices"}}} of the run at `path`; {} before it is scored."""
+    return _read_json(path / SCORES) if (path / SCORES).is_file() else {}
+
+
+def write_scores(path: Path, found: Mapping[str, "Result"], seed: int) -> None:
+    """Adds `found` to the scores of the same seed; those of another seed make way."""
+    before = read_scores(path)
+    metrics = before.get("metrics", {}) if before.get("seed") == seed else {}
+    for name, result in found.items():
+        matrices = {key: matrix.tolist() for key, matrix in result.matrices.items()}
+        metrics[name] = {"score": result.score, "parts": dict(result.parts), "matrices": matrices}
+    files.write_json(path / SCORES, {"seed": seed, "unbraid": __version__, "metrics": metrics})
 
 
 def steps_done(path: Path) -> int:

@@ -77,9 +77,8 @@ def refuse_other_settings(folder: Path, config: Config) -> None:
     if not runs.is_run(folder):
         return
     there, here = runs.read_config(folder).flat(), config.flat()
-    free = {"device", "checkpoint_minutes", "log_every"}
     for name in here.keys() | there.keys():
-        if name not in free and here.get(name) != there.get(name):
+        if name not in runs.FREE_SETTINGS and here.get(name) != there.get(name):
             raise UnbraidError(
                 f"{folder} was run with {name}={there.get(name)}, and this asks for {name}={here.get(name)}: "
                 "choose another --out, or the settings it was begun with"

@@ -8,6 +8,7 @@ from unbraid.registry import parameters
 
 if TYPE_CHECKING:
     from unbraid.config import Config
+    from unbraid.selection import Ranking
     from unbraid.types import Dataset
 
 _WIDTH_WITHOUT_TERMINAL = 140
@@ -33,6 +34,8 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | Non
 
 def _cell(value: Any) -> str:
     if value is None:
+        return "–"
+    if isinstance(value, float) and value != value:
         return "–"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
@@ -93,3 +96,28 @@ def show_entries(kind: str, entries: Mapping[str, tuple[Callable[..., Any], str]
         for name, (function, description) in entries.items()
     ]
     show([kind, "what it is", "options"], rows)
+
+
+def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
+    """Scores of a run beside the published ones on the same data set."""
+    from unbraid.metrics import METRICS
+    from unbraid.metrics.published import PUBLISHED
+
+    published = PUBLISHED.get(data, {})
+    rows: list[Sequence[Any]] = []
+    for name, found in metrics.items():
+        others = ", ".join(f"{method} {value:.2f} ({source})" for method, value, source in published.get(name, []))
+        rows.append([name, found["score"], "" if METRICS[name].higher_is_better else "lower is better", others])
+        rows += [[f"  {part}", value, "", ""] for part, value in found["parts"].items()]
+    show(["metric", "score", "", "published"], rows)
+
+
+def show_ranking(ranking: "Ranking") -> None:
+    """The runs of a study, best first without labels, and how that order agrees with the supervised scores."""
+    columns = {**ranking.unsupervised, **ranking.supervised}
+    rows = [[name, *(column[n] for column in columns.values())] for n, name in enumerate(ranking.runs)]
+    show(["run", *columns], rows, "Runs by UDR (agreement with other seeds; no labels used)")
+    if ranking.supervised:
+        agreement = [[name, *row.values()] for name, row in ranking.agreement.items()]
+        print()  # noqa: T201
+        show(["criterion", *ranking.supervised], agreement, "Rank correlation of each criterion with supervised scores")

@@ -25,6 +25,7 @@ from unbraid.metrics.rmig import rmig
 from unbraid.metrics.sap import sap
 from unbraid.metrics.unsupervised import unsupervised
 from unbraid.metrics.validate import check, obstacle, representation
+from unbraid.progress import progress
 from unbraid.randomness import numpy_generator
 from unbraid.registry import lookup
 from unbraid.types import Representation
@@ -79,7 +80,9 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def results(rep: Representation, metrics: Iterable[str] | None = None, seed: int = 0) -> dict[str, Result]:
+def results(
+    rep: Representation, metrics: Iterable[str] | None = None, seed: int = 0, *, show: bool = False
+) -> dict[str, Result]:
     """The Result of each metric by name; `metrics=None` takes every default metric that applies to `rep`.
 
     Each metric draws from a generator of its own, named by `seed` and its name, so no score depends on which others
@@ -94,7 +97,12 @@ def results(rep: Representation, metrics: Iterable[str] | None = None, seed: int
     for name, metric in chosen.items():
         if reason := obstacle(rep, name, metric):
             raise UnbraidError(reason)
-    return {name: metric.function(rep, numpy_generator(seed, name)) for name, metric in chosen.items()}
+    found = {}
+    with progress("score", len(chosen), "metrics", show=show) as bar:
+        for name, metric in chosen.items():
+            found[name] = metric.function(rep, numpy_generator(seed, name))
+            bar.advance(status=name)
+    return found
 
 
 def score(
