@@ -57,6 +57,7 @@ class Config:
     lr: float | str = _general(5e-4, "learning rate, or a schedule of it")
     aux_lr: float = _general(0.0, "learning rate of a second network; 0 takes the objective's published one")
     clip: float = _general(0.0, "largest norm of the gradient; 0 leaves it alone")
+    prune: float = _general(0.0, "at the end, close the latents whose KL is below this many nats; 0 closes none")
     seed: int = _general(0, "of initial weights, batches and noise")
     device: str = _general("auto", "auto, cpu, cuda, cuda:N or mps")
     log_every: int = _general(100, "steps between rows of the log")
@@ -179,7 +180,7 @@ def _check_ranges(config: Config) -> None:
     for name, bound in least.items():
         if getattr(config, name) < bound:
             raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")
-    for name in ("aux_lr", "clip", "checkpoint_minutes"):
+    for name in ("aux_lr", "clip", "prune", "checkpoint_minutes"):
         if getattr(config, name) < 0:
             raise UnbraidError(f"{name} must not be negative, and {getattr(config, name)} is")
     if isinstance(config.lr, float) and config.lr <= 0:

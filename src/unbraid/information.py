@@ -51,11 +51,6 @@ def mutual_information(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.where(mi < _ROUNDING, 0.0, mi)
 
 
-def conditional_entropy(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """[K, M]: H(first_k | second_m) = H(first_k, second_m) - H(second_m), never negative."""
-    return np.maximum(joint_entropy(first, second) - entropy(second), 0.0)
-
-
 _GRID = 4096  # points of the line on which a mixture's density is worked out
 _REACH = 6.0  # standard deviations beyond which a Gaussian counts as 0
 _WIDTHS_PER_OCTAVE = 4

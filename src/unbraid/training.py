@@ -59,9 +59,12 @@ class Trainer:
             beta1, beta2 = objective.aux.betas
             aux_optimizer = OPTIMIZERS["adam"](self.aux.parameters(), adam_beta1=beta1, adam_beta2=beta2)
             self.optimizers.append((aux_optimizer, config.aux_lr or objective.aux.lr))
+        if config.prune:
+            self.model.closable_head()  # refuses before the training rather than after it
         self.generator = torch.Generator(device)
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
+        self.kl: list[float] = []  # [L] of the last row
 
     def hyper_at(self, step: int) -> dict[str, float]:
         return {name: _at(value, step) for name, value in self.hyper.items()}
@@ -105,11 +108,22 @@ class Trainer:
         """The means of the logged values since the last row, in nats per image; begins the next sums."""
         means = {name: (value / self.summed).tolist() for name, value in self.sums.items()}
         self.sums, self.summed = {}, 0
-        kl = means.pop("kl")
+        kl = self.kl = means.pop("kl")
         row = {"elbo": -(means["recon"] + sum(kl)), "recon": means["recon"], "kl": sum(kl), **means}
         row |= {name: _at(value, step - 1) for name, value in self.hyper.items()}
         row["lr"] = _at(self.lr, step - 1)
         return row | {f"kl_{latent}": value for latent, value in enumerate(kl)}
+
+    def prune(self) -> list[int]:
+        """Closes the latents whose KL in the last row of the log is below `prune` nats; returns them.
+
+        The mean of a latent that the KL has shut keeps a trace of the image, too faint for the decoder to see and plain
+        to any score that looks at codes without their scale.
+        """
+        closed = [latent for latent, nats in enumerate(self.kl) if nats < self.config.prune]
+        if closed:
+            self.model.close(closed)
+        return closed
 
     def is_finite(self) -> bool:
         parameters = [p for net in self._networks().values() for p in net.parameters()]
@@ -305,6 +319,7 @@ class _Loop:
                     self._checkpoint(done)
                     next_checkpoint = time.monotonic() + 60 * config.checkpoint_minutes
         self._check(0.0, config.steps)
+        self.facts["pruned_latents"] = trainer.prune()
         runs.save_tensors(self.folder / runs.WEIGHTS, trainer.weights(), {"step": config.steps})
         self._write_state("finished", config.steps)
         (self.folder / runs.CHECKPOINT).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """The variational autoencoder that every architecture fills with its layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,27 @@ class VAE(nn.Module):
         mean, logvar = self.encode(x)
         z = mean + torch.exp(0.5 * logvar) * noise
         return self.decode(z), mean, logvar, z
+
+    def close(self, latents: Sequence[int]) -> None:
+        """Takes these latents out of use: their posterior becomes the prior, mean 0 and variance 1, whatever the image.
+
+        Raises UnbraidError for a net whose heads are not one linear layer.
+        """
+        head = self.closable_head()
+        rows = [row for latent in latents for row in (latent, self.latent_dim + latent)]
+        with torch.no_grad():
+            head.weight[rows] = 0
+            head.bias[rows] = 0
+
+    def closable_head(self) -> nn.Linear:
+        layers = list(self.encoder.modules())
+        head = layers[-1]
+        if not isinstance(head, nn.Linear) or head.out_features != 2 * self.latent_dim:
+            raise UnbraidError(
+                "latents of this net cannot be closed one by one, since its last layer shares weights: "
+                "choose prune=0 or another model"
+            )
+        return head
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fills all parameters by the architecture's rule, layer by layer in their order."""
