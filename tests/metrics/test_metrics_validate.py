@@ -1,0 +1,78 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from metric_cases import GRID, UNIT
+
+from unbraid.errors import UnbraidError
+from unbraid.metrics import score
+from unbraid.metrics.validate import check, representation
+from unbraid.types import Representation
+
+BAD_CODES, BAD_FACTORS = UNIT.copy(), GRID.astype(float)
+BAD_CODES[7, 1], BAD_FACTORS[9, 0] = np.nan, np.inf
+CONSTANT = np.c_[GRID[:, :2], np.full(len(GRID), 4)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"codes": BAD_CODES}, "codes holds NaN or infinity in row 7"),
+        ({"factors": BAD_FACTORS}, "factors holds NaN or infinity in row 9"),
+        ({"codes": UNIT[:, 0]}, r"codes must have shape \[N, L\], not \[120\]"),
+        ({"codes": [["a", "b"]]}, "codes must be an array of real numbers"),
+        ({"codes": UNIT * 1j}, "codes must be an array of real numbers"),
+        ({"codes": [[1, 2], [3]]}, "codes must be an array of real numbers"),
+        ({"codes": None}, r"codes must"),
+        ({"codes": UNIT[:-1]}, "codes and factors must have equally many rows, not 119 and 120"),
+        ({"codes": UNIT[:1], "factors": GRID[:1]}, "1 row"),
+        ({"codes": UNIT[:0], "factors": GRID[:0]}, "0 row"),
+        ({"codes": UNIT[:, :1]}, "1 latent"),
+        ({"factors": GRID[:, :0]}, "at least 1 factor"),
+        ({"factors": CONSTANT}, "factor 2 is constant"),
+        ({"test_codes": UNIT}, "belong together"),
+        ({"test_factors": GRID}, "belong together"),
+        ({"test_codes": UNIT[:, :2], "test_factors": GRID}, "codes and test_codes must have equally many columns"),
+        ({"test_codes": UNIT, "test_factors": GRID[:, :2]}, "factors and test_factors must have equally many columns"),
+        ({"test_codes": UNIT, "test_factors": GRID[:9]}, "test_codes and test_factors must have equally many rows"),
+        ({"test_codes": UNIT[:0], "test_factors": GRID[:0]}, "test_codes has no rows"),
+        ({"test_codes": BAD_CODES, "test_factors": GRID}, "test_codes holds NaN"),
+        ({"logvar": UNIT[:, :2]}, "logvar must have the shape of codes"),
+        ({"logvar": BAD_CODES}, "logvar holds NaN"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_with_a_sentence(arguments: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UnbraidError, match=sentence) as refusal:
+        score(**{"codes": UNIT, "factors": GRID, "metrics": ["mig"], **arguments})
+    assert "\n" not in str(refusal.value)
+
+
+def test_values_become_indices_in_rising_order() -> None:
+    found = representation(UNIT[:4], np.array([[-3.0, 0.5], [700.0, 1], [-3.0, 2], [9.0, 3]]))
+    assert found.factor_sizes == (3, None)
+    assert found.factors.tolist() == [[0, 0.5], [2, 1], [0, 2], [1, 3]]
+    assert representation(UNIT, GRID.astype(float)).factors.dtype == np.int64
+    assert not found.population
+
+
+def test_train_and_test_rows_share_their_indices() -> None:
+    found = representation(UNIT[:3], [[5], [7], [9]], UNIT[:2], [[6], [9]])
+    assert found.factor_sizes == (4,)
+    assert found.factors[:, 0].tolist() == [0, 2, 3]
+    assert found.test_factors is not None
+    assert found.test_factors[:, 0].tolist() == [1, 3]
+
+
+def test_the_arrays_given_are_left_alone() -> None:
+    codes, factors = UNIT.copy(), GRID * 10.0
+    representation(codes, factors)
+    assert np.array_equal(codes, UNIT)
+    assert np.array_equal(factors, GRID * 10.0)
+
+
+@pytest.mark.parametrize("factors", [GRID + 1, GRID - 1, GRID + 0.5])
+def test_a_representation_made_by_hand_must_hold_indices(factors: np.ndarray) -> None:
+    with pytest.raises(UnbraidError, match="factor 0 must hold indices from 0 to 2"):
+        check(Representation(UNIT, factors, (3, 4, 5)))
+    with pytest.raises(UnbraidError, match="2 sizes"):
+        check(Representation(UNIT, GRID, (3, 4)))
