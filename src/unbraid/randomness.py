@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def fold(seed: int, *keys: int | str) -> int:
     """A 63-bit seed that is a function of `seed` and the keys alone, on every machine and Python version."""
-    digest = hashlib.blake2b(repr((int(seed), *keys)).encode(), digest_size=8).digest()
+    plain = [key if isinstance(key, str) else int(key) for key in keys]  # NumPy's integers have a repr of their own
+    digest = hashlib.blake2b(repr((int(seed), *plain)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

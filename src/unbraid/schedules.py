@@ -33,8 +33,11 @@ def _progress(step: int, steps: int, after: int) -> float:
 
 
 def _ramp(name: str, start: float, end: float, steps: int, after: int, shape: Callable[[float], float]) -> Schedule:
-    if steps < 1 or after < 0:
-        raise UnbraidError(f"{name}(): steps must be at least 1 and after at least 0, not {steps} and {after}")
+    if not (steps >= 1 and after >= 0 and steps % 1 == after % 1 == 0):
+        raise UnbraidError(
+            f"{name}(): steps must be a whole number of at least 1 and after a whole number of at least 0, "
+            f"not {steps} and {after}"
+        )
     delay = f", after={int(after)}" if after else ""
     text = f"{name}({_number(start)}, {_number(end)}, steps={int(steps)}{delay})"
     return Schedule(text, lambda step: shape(_progress(step, int(steps), int(after))))
@@ -113,7 +116,9 @@ def parse(text: str) -> Schedule:
             raise ValueError
         arguments = [_literal(node) for node in call.args]
         keywords = {str(word.arg): _literal(word.value) for word in call.keywords}
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        if len(keywords) < len(call.keywords):  # a name twice: Python itself would refuse to compile the call
+            raise ValueError
+    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
         raise wrong from None
     make = lookup(SCHEDULES, call.func.id, "schedule")
     try:

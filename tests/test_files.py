@@ -1,0 +1,98 @@
+"""Files appear whole or not at all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unbraid.files import replacing, write_json, write_table, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_replaces_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "a.txt"
+    write_text(path, "first\n")
+    write_text(path, "β, second\n")
+    assert path.read_bytes() == "β, second\n".encode()
+    assert names(path.parent) == ["a.txt"]
+
+
+def test_a_crash_in_the_block_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        _ = 1 / 0
+    assert path.read_text() == "old" and names(tmp_path) == ["a.txt"]
+
+
+def test_a_block_that_writes_nothing_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "old" and names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_kill_in_the_block_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    program = (
+        "import os, signal, sys; from pathlib import Path; from unbraid.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half of the n'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+    write_text(path, "new")  # what the killed process left over is in nobody's way
+    assert path.read_text() == "new"
+
+
+def test_writers_side_by_side_do_not_share_a_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with replacing(path) as one, replacing(path) as other:
+        assert one != other and one.parent == other.parent == tmp_path
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"  # the outer block ended last
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="mode bits of POSIX")
+def test_the_new_file_may_be_read_as_any_other(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("x")
+    write_text(tmp_path / "ours", "x")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_json_comes_back(tmp_path: Path) -> None:
+    value = {"a": [1, 2.5, None], "b": {"π": True}}
+    write_json(tmp_path / "a.json", value)
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == value
+
+
+def test_json_without_nan(tmp_path: Path) -> None:
+    """NaN is no JSON, and a reader elsewhere would stumble over it."""
+    write_json(tmp_path / "a.json", {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert (tmp_path / "a.json").read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_table_comes_back_through_a_csv_reader(tmp_path: Path) -> None:
+    import csv
+
+    rows = [["plain", "1"], ['with "quotes", and a comma', "2"], ["two\nlines", "3"]]
+    write_table(tmp_path / "a.csv", ["name", "value"], rows)
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
+        assert list(csv.reader(stream)) == [["name", "value"], *rows]
+    assert b"\r" not in (tmp_path / "a.csv").read_bytes()
