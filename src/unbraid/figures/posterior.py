@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.checks import numbers, words
-from unbraid.figures.style import BODY, TITLE, dress, look, page
+from unbraid.figures.style import BODY, chart, dress, look
 
 
 def posterior_deviation(deviations: Mapping[Any, Any], *, title: str = "", theme: str = "light") -> Figure:
@@ -20,9 +20,7 @@ def posterior_deviation(deviations: Mapping[Any, Any], *, title: str = "", theme
     if not deviations:
         raise UnbraidError("posterior_deviation() needs the deviations of at least one run")
     with look(theme) as chosen:
-        figure = page(4.2, 2.8)
-        figure.set_layout_engine("constrained")
-        axes = figure.subplots()
+        figure, axes = chart(4.2, 2.8, title)
         for index, (name, values) in enumerate(deviations.items()):
             values = np.sort(numbers(values, f"the deviations of {name}", "L"))
             mark: dict[str, Any] = {
@@ -36,8 +34,6 @@ def posterior_deviation(deviations: Mapping[Any, Any], *, title: str = "", theme
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("latents, in order")
         axes.set_ylabel("posterior standard deviation")
-        if title:
-            axes.set_title(title, fontsize=TITLE, fontweight="bold")
         dress(axes, chosen, grid="y")
         # A legend, for once: where the lines end they are all at the prior.
         figure.legend(loc="outside right upper")
@@ -58,9 +54,7 @@ def posterior_variance(
     labels = [f"z{latent}" for latent in range(count)] if labels is None else words(labels, "labels", count)
     order = np.argsort(variances, kind="stable") if ordered else np.arange(count)
     with look(theme) as chosen:
-        figure = page(4.2, 0.7 + 0.17 * count + 0.25 * bool(title))
-        figure.set_layout_engine("constrained")
-        axes = figure.subplots()
+        figure, axes = chart(4.2, 0.7 + 0.17 * count + 0.25 * bool(title), title)
         colours = [chosen.colour(latent) for latent in order]
         rows = np.arange(count)
         axes.hlines(rows, variances[order], 1, color=colours, linewidth=1.3)
@@ -70,8 +64,6 @@ def posterior_variance(
         axes.set_ylim(count - 0.5, -0.5)
         axes.set_xlim(0, max(1.05, 1.05 * variances.max()))
         axes.set_xlabel("posterior variance")
-        if title:
-            axes.set_title(title, fontsize=TITLE, fontweight="bold")
         dress(axes, chosen)
         axes.tick_params(axis="y", length=0, labelsize=BODY, labelcolor=chosen.ink)
         axes.spines["left"].set_visible(False)

@@ -9,7 +9,7 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.line_ends import LineEnd, name_line_ends
-from unbraid.figures.style import SMALL, TITLE, dress, look, page
+from unbraid.figures.style import SMALL, chart, dress, look
 
 
 def reconstruction_against(
@@ -43,9 +43,7 @@ def reconstruction_against(
         raise UnbraidError("reconstruction_against() needs at least one record")
     values = sorted({value for marks in nets.values() for value, _, _ in marks})
     with look(theme) as chosen:
-        figure = page(4.2, 2.8)
-        figure.set_layout_engine("constrained")
-        axes = figure.subplots()
+        figure, axes = chart(4.2, 2.8, title)
         ends = []
         for index, (net, marks) in enumerate(nets.items()):
             x, y, deviation = np.array(sorted(marks)).T
@@ -79,8 +77,6 @@ def reconstruction_against(
         axes.set_xticks(values, [f"{value:g}" for value in values])
         axes.set_xlabel(parameter)
         axes.set_ylabel("reconstruction, nats per image")
-        if title:
-            axes.set_title(title, fontsize=TITLE, fontweight="bold")
         dress(axes, chosen, grid="y")
         axes.tick_params(axis="x", labelsize=SMALL)
         name_line_ends(axes, ends)

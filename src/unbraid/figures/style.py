@@ -141,6 +141,16 @@ def page(width: float, height: float) -> Figure:
     return figure
 
 
+def chart(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """A page of so many inches with one pair of axes, laid out when it is drawn."""
+    figure = page(width, height)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
+    axes = figure.subplots()
+    if title:
+        axes.set_title(title, fontsize=TITLE, fontweight="bold")
+    return figure, axes
+
+
 def dress(axes: Axes, chosen: Look, *, grid: Literal["x", "y", "both", ""] = "") -> None:
     """Ticks of this look, also those that matplotlib makes later, when it draws; a faint grid across "x" or "y"."""
     axes.tick_params(which="both", color=chosen.muted, labelcolor=chosen.muted, labelsize=SMALL, width=0.6)

@@ -110,8 +110,7 @@ def _draw(axes: Axes, curves: Mapping[str, np.ndarray], steps: np.ndarray, chose
 
 def _scale(axes: Axes, steps: np.ndarray, values: np.ndarray, may_be_log: bool) -> None:
     first, last = float(steps.min()), float(steps.max())
-    if last > first:
-        axes.set_xlim(0 if 0 < first < 0.05 * last else first, last)
+    axes.set_xlim(0 if 0 < first < 0.05 * last else first, last if last > first else first + 1)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))

@@ -1,0 +1,132 @@
+import re
+
+import numpy as np
+import pytest
+
+from unbraid.errors import UnbraidError
+from unbraid.figures import latent_against_factor
+from unbraid.figures.style import LOOKS
+
+NAMES, SIZES = ["shape", "pos_x", "pos_y"], [3, 10, 12]
+
+
+@pytest.fixture
+def sample() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    factors = np.stack([rng.integers(0, size, 4000) for size in SIZES], axis=1)
+    codes = rng.normal(0, 0.01, (4000, 4))  # z0 does nothing
+    codes[:, 1] += (factors[:, 1] - 4.5) / 2.5
+    codes[:, 2] += (factors[:, 2] - 5.5) / 5 + 0.1 * factors[:, 0]
+    codes[:, 3] += factors[:, 0] - 1.0
+    return codes, factors
+
+
+def panels(figure, columns: int) -> np.ndarray:
+    """Axes [rows, columns]; they were made column by column."""
+    axes = [a for a in figure.axes if a.get_position().height > 0.1]
+    return np.array(axes).reshape(columns, -1).T
+
+
+def test_lines_are_means_and_bands_deviations(sample) -> None:
+    codes, factors = sample
+    grid = panels(latent_against_factor(codes, factors, NAMES, SIZES, latents=[2, 0]), 3)
+    for row, latent in enumerate((2, 0)):
+        for column, size in enumerate(SIZES):
+            groups = [codes[factors[:, column] == value, latent] for value in range(size)]
+            line = max(grid[row, column].lines, key=lambda line: len(line.get_xdata()))
+            assert line.get_xdata().tolist() == list(range(size))
+            assert line.get_ydata() == pytest.approx([group.mean() for group in groups])
+            (band,) = grid[row, column].collections
+            edges = band.get_paths()[0].vertices if size > 8 else np.concatenate(band.get_segments())
+            for value, group in enumerate(groups):
+                heights = edges[np.isclose(edges[:, 0], value), 1]
+                assert heights.min() == pytest.approx(group.mean() - group.std())
+                assert heights.max() == pytest.approx(group.mean() + group.std())
+
+
+def test_one_range_of_codes_serves_all(sample) -> None:
+    grid = panels(latent_against_factor(*sample, NAMES, SIZES), 3)
+    assert len({axes.get_ylim() for axes in grid.flat}) == 1
+    low, high = grid[0, 0].get_ylim()
+    assert low == -high
+    assert 1.8 < high < 2.1
+
+
+@pytest.mark.parametrize("theme", LOOKS)
+def test_rows_are_the_latents_that_vary_most_first(sample, theme, words_of) -> None:
+    words = words_of(latent_against_factor(*sample, NAMES, SIZES, theme=theme, title="A run"))
+    names = [word for word in words if re.fullmatch(r"z\d", word.text)]
+    assert [word.text for word in names] == ["z1", "z3", "z2"]  # sd 1.15, 0.82, 0.7; z0 does nothing
+    assert [word.color for word in names] == [LOOKS[theme].colours[i] for i in (1, 3, 2)]
+    assert [word.text for word in words if word.text in NAMES] == NAMES
+    assert words[0].text == "A run"
+
+
+def test_positions_are_maps_of_mean_codes(sample, words_of) -> None:
+    codes, factors = sample
+    codes, factors = (
+        codes[(factors[:, 1] != 4) | (factors[:, 2] != 7)],
+        factors[(factors[:, 1] != 4) | (factors[:, 2] != 7)],
+    )
+    figure = latent_against_factor(codes, factors, NAMES, SIZES, position=("pos_x", "pos_y"))
+    assert [word.text for word in words_of(figure) if word.text in ("position", *NAMES)] == ["position", "shape"]
+    maps = [axes.images[0] for axes in figure.axes if axes.images and axes.get_position().height > 0.1]
+    for picture, latent in zip(maps, (1, 3, 2), strict=True):
+        shown = picture.get_array()
+        assert shown.shape == (12, 10)  # y down, x to the right
+        for x in range(10):
+            for y in range(12):
+                here = (factors[:, 1] == x) & (factors[:, 2] == y)
+                if here.any():
+                    assert shown[y, x] == pytest.approx(codes[here, latent].mean())
+        assert np.ma.is_masked(shown[7, 4]) or np.isnan(shown[7, 4])  # no image there
+        low, high = picture.get_clim()
+        assert low == -high
+        assert high >= abs(shown).max()
+        assert picture.origin == "upper"
+
+
+def test_continuous_factors_are_cut_into_twenty_bins(sample) -> None:
+    codes, _factors = sample
+    values = np.random.default_rng(1).uniform(-2, 3, 4000)
+    values[:2] = -2, 3
+    codes[:, 0] = np.sin(values)
+    (axes,) = panels(latent_against_factor(codes, values[:, None], ["angle"], [None], latents=[0]), 1).flat
+    line = max(axes.lines, key=lambda line: len(line.get_xdata()))
+    assert line.get_xdata() == pytest.approx(np.arange(-1.875, 3, 0.25))
+    inside = [(values >= low) & (values < low + 0.25) for low in np.arange(-2, 3, 0.25)]
+    inside[-1] |= values == 3
+    assert line.get_ydata() == pytest.approx([codes[where, 0].mean() for where in inside])
+
+
+@pytest.mark.parametrize("value", [0.0, 7.5])
+def test_a_factor_that_never_changes_is_drawn_all_the_same(value) -> None:
+    codes = np.random.default_rng(0).normal(size=(50, 1))
+    latent_against_factor(codes, np.full((50, 1), value), ["f"], [None])
+    latent_against_factor(codes, np.zeros((50, 1)), ["f"], [1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"codes": np.zeros((5, 2))}, "no latent's codes vary"),
+        ({"codes": np.zeros(5)}, r"codes must have the shape \[N, L\]"),
+        ({"factors": np.zeros((4, 1))}, r"factors must have the shape \[N, F\] with N = 5"),
+        ({"factors": np.full((5, 1), 0.5)}, "factor f must be value indices from 0 to 2"),
+        ({"factors": np.full((5, 1), 3)}, "from 0 to 2"),
+        ({"factor_names": ["f", "g"]}, "factor_names must be 1 names"),
+        ({"factor_sizes": []}, "factor_sizes must be 1 sizes"),
+        ({"latents": [2]}, r"latents must be numbers from 0 to 1, not \[2\]"),
+        ({"latents": []}, r"not \[\]"),
+        ({"position": ("f", "pos")}, 'no factor called "pos"'),
+    ],
+)
+def test_refusals(change, message) -> None:
+    given = {
+        "codes": np.random.default_rng(0).normal(size=(5, 2)),
+        "factors": np.array([[0], [1], [2], [0], [1]]),
+        "factor_names": ["f"],
+        "factor_sizes": [3],
+    }
+    with pytest.raises(UnbraidError, match=message):
+        latent_against_factor(**given | change)
