@@ -13,7 +13,7 @@ def jemmig(rep: Representation, rng: np.random.Generator, *, points: int = 10_00
     """A gap of mutual information that also charges a latent for what it knows besides its factor.
 
     J_k = H(c_1k, v_k) - I(c_1k; v_k) + I(c_2k; v_k), with the two latents of mig; the score is
-    1/F sum_k (1 - J_k / (H(v_k) + log bins)), the part "nats" the mean of J_k (Do & Tran 2020, eq. 9 and 10).
+    1/F sum_k (1 - J_k / (H(v_k) + log bins)), the part "nats" the mean of J_k (Do & Tran 2020).
 
     Protocol: 10,000 points and 20 equal widths as in mig. Range 0 to 1: 0 where latents and factors are independent
     and the best latent fills all bins evenly, 1 where each factor and its latent determine each other and no other

@@ -17,15 +17,14 @@ def mig_chen(rep: Representation, rng: np.random.Generator) -> Result:
 
     MIG = 1/F sum_k (I(z_1k; v_k) - I(z_2k; v_k)) / H(v_k), I(z_j; v_k) = H(z_j) - sum_v p(v) H(z_j | v_k = v), where
     q(z_j) and q(z_j | v) are the mixtures of the q(z_j|x) of all images, and of those with the value v (Chen et al.
-    2018, eq. 4 to 6).
+    2018, section 4.1).
 
     Protocol: every row counts, of a population too. Range 0 to 1, the ends as in mig; a latent at the prior knows
     nothing. Failings: a factor that needs two latents scores 0, one latent that holds two factors costs nothing, and
     with few rows a value each mixture is spiky, so that information is overestimated. Chen et al. estimate each
     entropy from 10,000 samples of its mixture and leave out the shape; the entropies are integrals along a line, so we
     integrate instead of sampling (to 2e-3 nats, no spread over seeds), with no posterior narrower than 1/2000 of the
-    range of its means; and no factor is left out. Matrices:
-    mutual_information [L, F] in nats.
+    range of its means; and no factor is left out. Matrices: mutual_information [L, F] in nats.
     """
     assert rep.logvar is not None  # the table says needs="posterior"
     factors = rep.factors.astype(np.int64)

@@ -20,7 +20,7 @@ def mig_sup(
     """How much more a latent knows of one factor than of any other: the complement of mig.
 
     MIG-sup = 1/A sum_j (n_j1 - n_j2), where n_j1 and n_j2 are the two largest of n_jk = I(c_j; v_k) / H(v_k), over
-    the A active latents, those whose variance exceeds `min_variance` (Li et al. 2020, eq. 10 and their code).
+    the A active latents, those whose variance exceeds `min_variance` (Li et al. 2020 and their code).
 
     Protocol: 10,000 points and 20 equal widths as in mig. Range 0 to 1: 0 where every latent knows two factors equally
     well or none is active, 1 where every active latent gives one factor away and knows of no other. Failings: a factor

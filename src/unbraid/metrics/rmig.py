@@ -24,7 +24,7 @@ def rmig(
     """The gap of mig for the latents' posteriors rather than their means.
 
     RMIG = 1/F sum_k (I(z_1k; v_k) - I(z_2k; v_k)) / H(v_k), from the joint table
-    Q(b, v) = 1/N sum_n q(z in bin b | x_n) [v_n = v] (Do & Tran 2020, eq. 7).
+    Q(b, v) = 1/N sum_n q(z in bin b | x_n) [v_n = v] (Do & Tran 2020).
 
     Protocol: 10,000 points; 100 equal bins from -4 to 4, the outer two reaching to infinity; each q(z|x) spreads over
     the bins by its mass in them. Range 0 to 1, the ends as in mig; noise of the posterior counts against a latent, so

@@ -11,7 +11,7 @@ from unbraid.types import Representation
 def unsupervised(rep: Representation, rng: np.random.Generator, *, points: int = 10_000, bins: int = 20) -> Result:
     """Total correlation of the codes, were they Gaussian; beside it a Wasserstein distance and pairwise information.
 
-    With S the codes' covariance and D its diagonal (Locatello et al. 2019, section 5.4 and appendix):
+    With S the codes' covariance and D its diagonal (the unsupervised scores of Locatello et al. 2019):
     score: 1/2 (sum_j log S_jj - log det S) nats, the total correlation of Normal(0, S);
     wasserstein: 2 tr S - 2 tr (D^1/2 S D^1/2)^1/2, the squared 2-Wasserstein distance of Normal(0, S) to Normal(0, D);
     wasserstein_norm: the same over tr S;
