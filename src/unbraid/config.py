@@ -7,6 +7,8 @@ rest are the keyword-only parameters of the functions chosen from the tables: `b
 
 import dataclasses
 import math
+import numbers
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +68,8 @@ class Config:
 
     def section(self, name: str) -> dict[str, Value]:
         """The options that belong to one table: `config.section("objective") == {"beta": 4.0}`."""
-        return {key: self.options[key] for key in _parameters(name, getattr(self, name))}
+        known = _parameters(name, getattr(self, name))
+        return {key: self.options.get(key, parameter.default) for key, parameter in known.items()}
 
     def flat(self) -> dict[str, Value]:
         """Every name and value, in the order of a config file: each choice followed by its options."""
@@ -135,7 +138,8 @@ def _unknown(name: str, general: Mapping[str, Value], allowed: list[str]) -> str
         return (
             f'"{name}" is an option of {", ".join(owners)}, and this run has {chosen}: drop it or choose one of those'
         )
-    return f'there is no setting called "{name}"{suggest(name, allowed)} (this run takes: {", ".join(sorted(allowed))})'
+    near = suggest(name, {*allowed, *(p.name for _, _, p in table_parameters())})
+    return f'there is no setting called "{name}"{near} (this run takes: {", ".join(sorted(allowed))})'
 
 
 def _value(name: str, kind: type, value: Any, *, schedule: bool) -> Value:
@@ -156,22 +160,27 @@ def _value(name: str, kind: type, value: Any, *, schedule: bool) -> Value:
         return found
     if isinstance(value, str) and schedule and "(" in value:
         return str(schedules.parse(value))
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | str):  # NumPy's numbers are Real
         raise wrong
     try:
         number = float(value)
-        whole = int(value) if isinstance(value, int | str) and kind is int else None
     except (ValueError, OverflowError):
         raise wrong from None
     if not math.isfinite(number) or (kind is int and number != int(number)):
         raise wrong
     if kind is float:
         return number
-    return whole if whole is not None else int(number)
+    try:
+        return int(value)  # type: ignore[arg-type]  # exact where the float is not
+    except ValueError:  # "1e4"
+        return int(number)
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of thousands of digits
+        return "a number of thousands of digits"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -188,12 +197,22 @@ def _check_ranges(config: Config) -> None:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Plain values only: an alias can unfold a page of YAML into gigabytes, and no config needs one."""
+    """Plain values only: an alias can unfold a page into gigabytes, a tag is a call, and no config needs either."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed")
+        if getattr(self.peek_event(), "tag", None) is not None:
+            raise yaml.YAMLError("tags (!name) are not allowed")
         return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for name, times in names.most_common(1):
+            if times > 1:
+                raise yaml.YAMLError(f"{name} occurs more than once")
+        return node
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -132,6 +132,13 @@ class Trainer:
     def _networks(self) -> dict[str, torch.nn.Module]:
         return {"model": self.model} | ({"aux": self.aux} if self.aux is not None else {})
 
+    def parameter_counts(self) -> dict[str, int]:
+        """Numbers of trained parameters of the encoder, the decoder and, where there is one, the second network."""
+        networks = {"encoder": self.model.encoder, "decoder": self.model.decoder}
+        if self.aux is not None:
+            networks["aux"] = self.aux
+        return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
     def weights(self) -> dict[str, Tensor]:
         return {f"{name}.{k}": p for name, net in self._networks().items() for k, p in net.named_parameters()}
 
@@ -234,20 +241,15 @@ def _train(folder: Path, config: Config, given: Dataset | None, show_progress: b
             **_facts(device),
             "image_shape": list(dataset.image_shape),
             "n_data": len(dataset),
-            "parameters": parameter_counts(config, dataset),
+            "parameters": trainer.parameter_counts(),
         }
         _Loop(folder, trainer, dataset, facts, start, seconds, show_progress).run()
     return runs.load(folder, str(device), given)
 
 
 def parameter_counts(config: Config, dataset: Dataset) -> dict[str, int]:
-    """Numbers of trained parameters of the encoder, the decoder and, where there is one, the second network."""
-    model = runs.build_model(config, dataset.image_shape)
-    networks = {"encoder": model.encoder, "decoder": model.decoder}
-    aux = OBJECTIVES[config.objective].aux
-    if aux is not None:
-        networks["aux"] = aux.build(config.latent_dim, 0)
-    return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+    """What `Trainer.parameter_counts` says of a run that is not trained yet."""
+    return Trainer(config, dataset, torch.device("cpu")).parameter_counts()
 
 
 def _facts(device: torch.device) -> dict[str, Any]:
