@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -259,8 +259,11 @@ def _metrics(parser: argparse.ArgumentParser) -> None:
 def _run_metrics(chosen: argparse.Namespace) -> None:
     from unbraid import tables
     from unbraid.metrics import METRICS
+    from unbraid.registry import parameters
 
-    tables.show_entries("metric", {n: (e.function, f"{e.description} ({e.paper})") for n, e in METRICS.items()})
+    descriptions = {name: f"{entry.description} ({entry.paper})" for name, entry in METRICS.items()}
+    options = ((name, p) for name, entry in METRICS.items() for p in parameters(entry.function).values())
+    tables.show_entries("metric", descriptions, options)
 
 
 def _data(parser: argparse.ArgumentParser) -> None:
@@ -279,11 +282,17 @@ def _data(parser: argparse.ArgumentParser) -> None:
         sub.set_defaults(run=run)
 
 
+def _show_table(section: str, kind: str, table: Mapping[str, Any]) -> None:
+    from unbraid import config, tables
+
+    options = ((entry, parameter) for of, entry, parameter in config.table_parameters() if of == section)
+    tables.show_entries(kind, {name: entry.description for name, entry in table.items()}, options)
+
+
 def _run_data_list(chosen: argparse.Namespace) -> None:
-    from unbraid import tables
     from unbraid.data import DATASETS
 
-    tables.show_entries("data set", {name: (entry.function, entry.description) for name, entry in DATASETS.items()})
+    _show_table("data", "data set", DATASETS)
 
 
 def _load_data(chosen: argparse.Namespace) -> Any:
@@ -316,10 +325,9 @@ def _objectives(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_objectives(chosen: argparse.Namespace) -> None:
-    from unbraid import tables
     from unbraid.objectives import OBJECTIVES
 
-    tables.show_entries("objective", {n: (e.function, e.description) for n, e in OBJECTIVES.items()})
+    _show_table("objective", "objective", OBJECTIVES)
 
 
 def _models(parser: argparse.ArgumentParser) -> None:
@@ -327,10 +335,9 @@ def _models(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_models(chosen: argparse.Namespace) -> None:
-    from unbraid import tables
     from unbraid.models import ARCHITECTURES
 
-    tables.show_entries("model", {n: (e.function, e.description) for n, e in ARCHITECTURES.items()})
+    _show_table("model", "model", ARCHITECTURES)
 
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {

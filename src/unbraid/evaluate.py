@@ -19,6 +19,7 @@ from unbraid.types import Dataset, Representation
 _POINTS = 10_000
 _CHUNK = 1_000
 _BINS = 20
+_TELLING = 0.1  # of a factor's entropy; 10,000 points show a few hundredths where there is nothing
 ACTIVE_KL = 0.1  # nats; a latent below tells less than a seventh of a coin toss
 
 
@@ -85,10 +86,11 @@ def normalised_mutual_information(
 
 
 def follows(information: np.ndarray, kl: np.ndarray, factor_names: tuple[str, ...]) -> list[str]:
-    """For each latent the factor that it tells most about ([L, F] normalised), "" for an unused latent."""
+    """For each latent the factor that it tells most about ([L, F] normalised); "" where it is unused or tells little."""
     if not factor_names:
         return [""] * len(kl)
-    return [factor_names[row.argmax()] if used else "" for row, used in zip(information, kl > ACTIVE_KL, strict=True)]
+    telling = (kl > ACTIVE_KL) & (information.max(1) > _TELLING)
+    return [factor_names[row.argmax()] if tells else "" for row, tells in zip(information, telling, strict=True)]
 
 
 def fresh_losses(

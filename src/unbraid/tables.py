@@ -1,13 +1,12 @@
 """What the command line prints: small tables on the terminal."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unbraid.registry import parameters
-
 if TYPE_CHECKING:
     from unbraid.config import Config
+    from unbraid.registry import Parameter
     from unbraid.selection import Ranking
     from unbraid.types import Dataset
 
@@ -50,7 +49,7 @@ def show_latents(statistics: Mapping[str, Any]) -> None:
     order = sorted(range(len(variance)), key=lambda latent: variance[latent])
     rows = [
         [f"z{latent}", variance[latent], kl[latent]]
-        + ([statistics["follows"][latent] or "(unused)", *information[latent]] if factors else [])
+        + ([statistics["follows"][latent] or "–", *information[latent]] if factors else [])
         for latent in order
     ]
     columns = ["latent", "posterior variance", "KL (nats)"] + (["follows", *factors] if factors else [])
@@ -89,13 +88,12 @@ def show_dataset(name: str, dataset: "Dataset") -> None:
         print("no ground-truth factors")  # noqa: T201
 
 
-def show_entries(kind: str, entries: Mapping[str, tuple[Callable[..., Any], str]]) -> None:
-    """A table of the package with each entry's options and their defaults."""
-    rows = [
-        (name, description, ", ".join(f"{p.name}={p.default}" for p in parameters(function).values()))
-        for name, (function, description) in entries.items()
-    ]
-    show([kind, "what it is", "options"], rows)
+def show_entries(kind: str, descriptions: Mapping[str, str], options: Iterable[tuple[str, "Parameter"]]) -> None:
+    """A table of the package: what each entry is, and its options (entry, parameter) with their defaults."""
+    own: dict[str, list[str]] = {name: [] for name in descriptions}
+    for name, parameter in options:
+        own[name].append(f"{parameter.name}={parameter.default}")
+    show([kind, "what it is", "options"], [(name, text, "  ".join(own[name])) for name, text in descriptions.items()])
 
 
 def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
