@@ -86,7 +86,7 @@ def normalised_mutual_information(
 
 
 def follows(information: np.ndarray, kl: np.ndarray, factor_names: tuple[str, ...]) -> list[str]:
-    """For each latent the factor that it tells most about ([L, F] normalised); "" where it is unused or tells little."""
+    """The factor that each latent tells most about ([L, F] normalised); "" where it is unused or tells little."""
     if not factor_names:
         return [""] * len(kl)
     telling = (kl > ACTIVE_KL) & (information.max(1) > _TELLING)
