@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-_SAME = 1e-7  # values nearer than this are one value to scikit-learn's splitter, which reads them as float32
+from unbraid.metrics.columns import SAME, columns
+
 _PURE = np.finfo(np.float64).eps  # the variance of residuals below which a node is a leaf
 _TIE = 1e-10  # relative difference of gains that is rounding
 
@@ -36,7 +37,7 @@ def boosted_trees(
     """
     from joblib import cpu_count
 
-    x, test_x = _columns(codes), _columns(test_codes)  # [L, N], [L, N']
+    x, test_x = columns(codes), columns(test_codes)  # [L, N], [L, N']
     order = np.argsort(x, axis=1, kind="stable")
     classes, index = np.unique(labels, return_inverse=True)
     binary = len(classes) == 2  # then one tree a stage tells both
@@ -73,10 +74,6 @@ def boosted_trees(
     return importance / (importance.sum() or 1.0), classes[decide(score)], classes[decide(test_score)]
 
 
-def _columns(codes: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(codes.T, np.float32).astype(np.float64)
-
-
 def _sigmoid(score: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-score))
 
@@ -102,7 +99,7 @@ class _Grower:
     def leaves(
         self, residual: np.ndarray, gains: np.ndarray, rng: np.random.Generator
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(rows, test rows) of each leaf of a tree fitted to `residual` [N]; what its splits won is added to `gains`."""
+        """(rows, test rows) of the leaves of a tree fitted to `residual` [N]; what splits won is added to `gains`."""
         nodes = [(self.order, np.arange(self.test_x.shape[1]), self.depth)]
         while nodes:
             order, test_rows, depth = nodes.pop()  # order [L, m]: the node's rows, sorted by each latent
@@ -150,7 +147,7 @@ class _Grower:
         best = gain[np.arange(latents), last]
         if not self._distinct(order, best, last):
             values = np.take_along_axis(self.x, order, 1)
-            gain[:, :-1][np.diff(values) <= _SAME] = -1.0
+            gain[:, :-1][np.diff(values) <= SAME] = -1.0
             last = gain.argmax(1)
             best = gain[np.arange(latents), last]
             if best.max() < 0:
@@ -164,7 +161,7 @@ class _Grower:
         """Whether the best places to split lie between values that differ; they nearly always do."""
         for latent in np.flatnonzero(best >= (1 - _TIE) * best.max()):
             pair = order[latent, last[latent] : last[latent] + 2]
-            if len(pair) < 2 or self.x[latent, pair[1]] - self.x[latent, pair[0]] <= _SAME:
+            if len(pair) < 2 or self.x[latent, pair[1]] - self.x[latent, pair[0]] <= SAME:
                 return False
         return True
 
@@ -172,7 +169,7 @@ class _Grower:
         """The rows left and right of a split, [L, size] and [L, m - size], still sorted by each latent."""
         rows = order[latent, :size]
         self.goes_left[rows] = True
-        left = self.goes_left[order].ravel()
+        left = np.take(self.goes_left, order).ravel()
         self.goes_left[rows] = False
         # Twice as fast as indexing with the mask itself.
         halves = [order.ravel()[np.flatnonzero(mask)].reshape(len(order), -1) for mask in (left, ~left)]

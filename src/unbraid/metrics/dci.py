@@ -57,8 +57,8 @@ def accuracy(predicted: np.ndarray, true: np.ndarray) -> float:
 
 
 def _concentration(rows: np.ndarray) -> np.ndarray:
-    """1 - entropy of each row's shares, to the base of their number: 1 where one holds all, 0 where all are equal."""
-    total = rows.sum(1, keepdims=True)
-    p = np.divide(rows, total, out=np.full(rows.shape, 1 / rows.shape[1]), where=total > 0)
+    """1 - entropy of each row's shares, to the base of their number: 1 where one has all, 0 where all or none have."""
+    total = rows.sum(1)
+    p = rows / np.where(total > 0, total, 1.0)[:, None]
     entropy = -np.sum(p * np.log(p, out=np.zeros_like(p), where=p > 0), axis=1)
-    return 1 - entropy / np.log(rows.shape[1])
+    return np.where(total > 0, 1 - entropy / np.log(rows.shape[1]), 0.0)
