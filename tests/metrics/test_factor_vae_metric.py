@@ -55,6 +55,11 @@ def test_known_codes() -> None:
     assert 0.6 < missing <= 1
 
 
+def test_the_scale_of_an_active_latent_does_not_matter() -> None:
+    mixed = UNIT @ np.random.default_rng(0).normal(size=(3, 4))
+    assert result(mixed * [1, 0.5, 64, 1024]).score == result(mixed).score
+
+
 def test_a_constant_latent_gets_no_votes() -> None:
     codes = np.c_[np.full(len(UNIT), 0.1), UNIT, 0.01 * UNIT]
     found = result(codes)

@@ -34,8 +34,8 @@ def beta_vae(
     Protocol: 10,000 points to fit, 5,000 to test; multinomial logistic regression by L-BFGS, C = 1, on raw features, as
     in Locatello et al. 2019 (Higgins et al. train theirs by Adagrad). Of a sample, pairs share the factor's observed
     values, and test points come from other rows. Range 1/F (guessing) to 1. Failings: it saturates, since all the
-    classifier needs is any linear trace of a factor: rotated codes come near 1, and codes that lack one factor reach it (the
-    only one without a trace is told by elimination); it depends on the scale of the codes through C. Parts:
+    classifier needs is any linear trace of a factor: rotated codes come near 1, and codes that lack one factor reach
+    it (the only one without a trace is told by elimination); it depends on the scale of the codes through C. Parts:
     train_accuracy.
     """
     from sklearn.exceptions import ConvergenceWarning
