@@ -23,7 +23,7 @@ class TensorBoard:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self.writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def __enter__(self) -> "TensorBoard":
         return self
@@ -32,6 +32,10 @@ class TensorBoard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.writer.close()
+
+    def flush(self) -> None:
+        """Everything so far is on the disk when this returns: what a checkpoint covers must outlive a kill."""
+        self.writer.flush()
 
     def scalars(self, row: Mapping[str, float]) -> None:
         step = int(row["step"])

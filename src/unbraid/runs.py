@@ -102,14 +102,14 @@ def write_scores(path: Path, found: Mapping[str, "Result"], seed: int) -> None:
 
 def steps_done(path: Path) -> int:
     """How far the run at `path` has come, read from the last line of its log."""
-    if state(path) == "finished":
-        return int(read_facts(path)["step"])
     try:
+        if state(path) == "finished":
+            return int(read_facts(path)["step"])
         with (path / LOG).open("rb") as file:
             file.seek(max(file.seek(0, 2) - 4096, 0))
             lines = file.read().decode().splitlines()[1:]
         return int(lines[-1].split(",")[0]) if lines else 0
-    except (OSError, ValueError):  # no log yet, or a line half written
+    except (OSError, ValueError, KeyError, TypeError):  # no log yet, a line half written, or a damaged file
         return 0
 
 
@@ -140,9 +140,10 @@ def load_tensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 - not a mapping
-    except (OSError, SafetensorError, ValueError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise UnbraidError(f"cannot read {path}: {error}") from None
+    return tensors, metadata if isinstance(metadata, dict) else {}
 
 
 def read_log(path: Path) -> dict[str, np.ndarray]:
@@ -150,13 +151,21 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
     file = path / LOG
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))
     try:
-        columns = list(zip(*rows[1:], strict=True)) or [()] * len(rows[0])
-        return {name: np.array(column, float) for name, column in zip(rows[0], columns, strict=True)}
-    except (ValueError, IndexError):
-        raise UnbraidError(f"{file} is damaged: it must be a table of numbers under one line of names") from None
+        header, *rows = _read_csv(file)
+        columns = list(zip(*rows, strict=True)) or [()] * len(header)
+        return {name: np.array(column, float) for name, column in zip(header, columns, strict=True)}
+    except (ValueError, csv.Error):
+        raise _damaged(file) from None
+
+
+def _read_csv(file: Path) -> list[list[str]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        return list(csv.reader(stream)) or [[]]
+
+
+def _damaged(log: Path) -> UnbraidError:
+    return UnbraidError(f"{log} is damaged: it must be a table of numbers under one line of names")
 
 
 class Log:
@@ -166,10 +175,12 @@ class Log:
         self.file = path / LOG
         self.columns: list[str] = []
         if self.file.is_file():
-            with self.file.open(newline="", encoding="utf-8") as stream:
-                header, *rows = list(csv.reader(stream)) or [[]]
-            # the last line may have been cut off in the middle by the kill
-            kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+            try:
+                header, *rows = _read_csv(self.file)
+                # the last line may have been cut off in the middle by the kill
+                kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+            except (ValueError, IndexError, csv.Error):
+                raise _damaged(self.file) from None
             self.columns = header if kept else []
             text = "".join(",".join(row) + "\n" for row in ([header, *kept] if kept else []))
             files.write_text(self.file, text)
@@ -208,6 +219,13 @@ def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
     shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
     options: dict[str, Any] = config.section("model")
     return models.build(config.model, shape, latent_dim=config.latent_dim, seed=config.seed, **options)
+
+
+def to_device(model: "VAE", device: "torch.device") -> "VAE":
+    """The model on `device`, in the memory layout in which convolution kernels of oneDNN and cuDNN are fastest."""
+    import torch
+
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def load_data(config: Config) -> "Dataset":
@@ -251,9 +269,10 @@ class Run:
         """Images [N, C, H, W] (or one [C, H, W]) -> mean and logvar of q(z|x), each [N, L], on the CPU."""
         import torch
 
-        x = self._tensor(images)
+        x = self._images(images)
         with torch.inference_mode():
             parts = [self.model.encode(part.to(self.device)) for part in x.split(1024)]
+        # joined out here, where the result is a tensor like any other: it may be changed in place and differentiated
         return torch.cat([mean for mean, _ in parts]).cpu(), torch.cat([logvar for _, logvar in parts]).cpu()
 
     def decode(self, z: "Images") -> "Tensor":
@@ -262,12 +281,15 @@ class Run:
 
         from unbraid.probability import LIKELIHOODS
 
-        codes = torch.atleast_2d(torch.as_tensor(z, dtype=torch.float32))
-        if codes.ndim != 2 or codes.shape[1] != self.model.latent_dim:
+        codes = torch.atleast_2d(_tensor(z, "codes").float())
+        if codes.ndim != 2 or codes.shape[1] != self.model.latent_dim or not len(codes):
             raise UnbraidError(f"codes must be [N, {self.model.latent_dim}], not {list(codes.shape)}")
+        if not codes.isfinite().all():
+            raise UnbraidError("codes hold NaN or infinity: leave those out")
         mean = LIKELIHOODS[self.config.likelihood].mean
         with torch.inference_mode():
-            return torch.cat([mean(self.model.decode(part.to(self.device))).cpu() for part in codes.split(1024)])
+            parts = [mean(self.model.decode(part.to(self.device))).cpu() for part in codes.split(1024)]
+        return torch.cat(parts)
 
     def reconstruct(self, images: "Images") -> "Tensor":
         """Images -> decode(posterior mean), [N, C, H, W] in [0, 1]."""
@@ -286,10 +308,12 @@ class Run:
         import torch
 
         size = self.model.latent_dim
-        chosen = list(range(size)) if latents is None else list(latents)
-        if not chosen or not all(0 <= latent < size for latent in chosen):
-            raise UnbraidError(f"latents must be numbers from 0 to {size - 1}, not {chosen}")
-        steps = torch.linspace(-3, 3, 10) if values is None else torch.as_tensor(values, dtype=torch.float32)
+        chosen = list(range(size)) if latents is None else np.atleast_1d(latents).tolist()
+        if not chosen or not all(isinstance(latent, int) and 0 <= latent < size for latent in chosen):
+            raise UnbraidError(f"latents must be whole numbers from 0 to {size - 1}, not {chosen}")
+        steps = torch.linspace(-3, 3, 10) if values is None else _tensor(values, "values").float()
+        if steps.ndim != 1 or not len(steps):
+            raise UnbraidError(f"values must be a list of numbers, not {list(steps.shape)}")
         code = self.encode(image)[0][:1]
         codes = code.repeat(len(chosen), len(steps), 1)
         for row, latent in enumerate(chosen):
@@ -297,10 +321,11 @@ class Run:
         decoded = self.decode(codes.flatten(0, 1))
         return decoded.unflatten(0, (len(chosen), len(steps)))
 
-    def _tensor(self, images: "Images") -> "Tensor":
+    def _images(self, images: "Images") -> "Tensor":
+        """float32 [N, C, H, W] in [0, 1]"""
         import torch
 
-        x = torch.as_tensor(images)
+        x = _tensor(images, "images")
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
         x = x.unsqueeze(0) if x.ndim == 3 else x
         shape = self.model.image_shape
@@ -310,6 +335,20 @@ class Run:
         if not (math.isfinite(low) and math.isfinite(high) and low >= 0 and high <= 1):
             raise UnbraidError(f"images must be uint8, or float in [0, 1]; these reach from {low:g} to {high:g}")
         return x
+
+
+def _tensor(value: Any, name: str) -> "Tensor":
+    """Anything that NumPy can read as an array of real numbers."""
+    import torch
+
+    try:
+        # a copy, since an array may be read-only or run backwards, and a tensor cannot
+        tensor = value.detach() if isinstance(value, torch.Tensor) else torch.from_numpy(np.array(value, order="C"))
+    except (TypeError, ValueError):
+        raise UnbraidError(f"{name} must be an array of numbers, not {type(value).__name__}") from None
+    if tensor.is_complex():
+        raise UnbraidError(f"{name} must be an array of real numbers, not complex ones")
+    return tensor
 
 
 def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) -> Run:
@@ -326,7 +365,8 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
         raise UnbraidError(f"{folder / FACTS} is damaged: image_shape must be three whole numbers, not {shape!r}")
     model = build_model(config, shape)
     fill(model, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, source)
-    return Run(folder, config, facts, model.to(choose_device(device)).eval(), data)
+    model = to_device(model, choose_device(device)).eval()
+    return Run(folder, config, facts, model, data)
 
 
 def fill(module: "torch.nn.Module", tensors: Mapping[str, "Tensor"], source: Path) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM ended a run between two steps; its checkpoint is written and `--resume` goes on."""
 
 
@@ -39,8 +39,7 @@ class Trainer:
     def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
         self.config, self.device, self.n_data = config, device, len(dataset)
         self.batches: Batches = dataset.batches(config.batch_size, seed=config.seed, device=device)
-        # channels_last is what the convolution kernels of oneDNN and cuDNN work in
-        self.model = runs.build_model(config, dataset.image_shape).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = runs.to_device(runs.build_model(config, dataset.image_shape), device)
         objective = OBJECTIVES[config.objective]
         self.objective: Callable[..., Terms] = objective.function
         self.aux: torch.nn.Module | None = None
@@ -126,8 +125,8 @@ class Trainer:
         return closed
 
     def is_finite(self) -> bool:
-        parameters = [p for net in self._networks().values() for p in net.parameters()]
-        return all(bool(t.isfinite().all()) for t in [*parameters, *self.sums.values()])
+        """Of the optimizer's state too: an infinite second moment in Adam stops a weight for good, without a NaN."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.checkpoint().values())
 
     def _networks(self) -> dict[str, torch.nn.Module]:
         return {"model": self.model} | ({"aux": self.aux} if self.aux is not None else {})
@@ -165,9 +164,14 @@ class Trainer:
             for name, tensor in groups.get(f"optimizer{number}", {}).items():
                 index, _, key = name.partition(".")
                 like = parameters[int(index)]
-                # fused kernels walk parameter and state in memory order, so the state takes the parameter's layout
-                same = tensor.shape == like.shape and tensor.ndim > 0
-                optimizer.state[like][key] = torch.empty_like(like).copy_(tensor) if same else tensor
+                if key == "step":  # fused kernels count where the parameters are, the others on the CPU
+                    tensor = tensor.to(like.device if optimizer.defaults.get("fused") else "cpu")
+                elif tensor.shape == like.shape:
+                    # fused kernels walk parameter and state in memory order, so the state takes the parameter's layout
+                    tensor = torch.empty_like(like).copy_(tensor)
+                else:
+                    raise ValueError(f"{name} has shape {list(tensor.shape)}")
+                optimizer.state[like][key] = tensor
 
 
 def _at(value: schedules.Schedule | float, step: int) -> float:
@@ -183,7 +187,7 @@ def _frozen(network: torch.nn.Module) -> Callable[[Tensor], Tensor]:
 def train(
     config: Config | None = None,
     *,
-    data: str | Dataset = "dsprites",
+    data: str | Dataset | None = None,
     out: str | Path | None = None,
     show_progress: bool = True,
     **values: Any,
@@ -193,18 +197,18 @@ def train(
     `data` is a name from the table or a Dataset (`unbraid.data.from_arrays(images)`); the other keywords are those of
     the command line. `out` is the run folder, which must not hold a run yet; by default a new folder under `runs/`.
     """
-    given = None if isinstance(data, str) else data
+    given = None if data is None or isinstance(data, str) else data
+    named = {} if data is None else {"data": GIVEN_DATA if given is not None else data}
     if config is None:
-        config = configs.resolve({"data": GIVEN_DATA if given is not None else data, **values})
-    elif values:
-        raise UnbraidError(f"give a config or keywords, not both (got a config and {', '.join(values)})")
-    folder = Path(out) if out is not None else _new_folder(config)
-    if runs.is_run(folder):
+        config = configs.resolve({**named, **values})
+    elif values or named.get("data", config.data) != config.data:
         raise UnbraidError(
-            f"{folder} holds a run already ({runs.state(folder)}): choose another folder, or go on with "
-            f"`unbraid train --resume {folder}`"
+            f"give a config or keywords, not both (got a config of data={config.data} and "
+            f"{', '.join(f'{name}={value}' for name, value in {**named, **values}.items())})"
         )
-    return _train(folder, config, given, show_progress)
+    folder = Path(out) if out is not None else _new_folder(config)
+    _refuse_run(folder)
+    return _train(folder, configs.resolve(config.flat()), given, show_progress, new=True)
 
 
 def resume(path: str | Path, *, data: Dataset | None = None, show_progress: bool = True) -> runs.Run:
@@ -213,7 +217,29 @@ def resume(path: str | Path, *, data: Dataset | None = None, show_progress: bool
     config = runs.read_config(folder)
     if runs.state(folder) == "finished":
         return runs.load(folder, config.device, data)
-    return _train(folder, config, data, show_progress)
+    if data is not None:
+        _refuse_other_data(config, runs.read_facts(folder), data)
+    return _train(folder, config, data, show_progress, new=False)
+
+
+def _refuse_run(folder: Path) -> None:
+    if runs.is_run(folder):
+        raise UnbraidError(
+            f"{folder} holds a run already ({runs.state(folder)}): choose another folder, or go on with "
+            f"`unbraid train --resume {folder}`"
+        )
+
+
+def _refuse_other_data(config: Config, facts: Mapping[str, Any], data: Dataset) -> None:
+    if config.data != GIVEN_DATA:
+        raise UnbraidError(f"this run is trained on {config.data}, which is found by its name: leave data out")
+    there = (facts.get("n_data"), facts.get("image_shape"))
+    here = (len(data), list(data.image_shape))
+    if facts and there != here:
+        raise UnbraidError(
+            f"this run is trained on {there[0]} images {there[1]}, and the data given holds {here[0]} images "
+            f"{here[1]}: pass the same data set again"
+        )
 
 
 def _new_folder(config: Config) -> Path:
@@ -222,29 +248,47 @@ def _new_folder(config: Config) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def _train(folder: Path, config: Config, given: Dataset | None, show_progress: bool) -> runs.Run:
+def _train(folder: Path, config: Config, given: Dataset | None, show_progress: bool, *, new: bool) -> runs.Run:
     device = runs.choose_device(config.device)
     dataset = given if given is not None else runs.load_data(config)
     trainer = Trainer(config, dataset, device)
     with _locked(folder), _denormals_flushed():
-        facts = runs.read_facts(folder)
-        start, seconds = 0, 0.0
-        if (folder / runs.CHECKPOINT).is_file():
-            tensors, metadata = runs.load_tensors(folder / runs.CHECKPOINT)
-            start, seconds = int(metadata["step"]), float(metadata["seconds"])
-            trainer.restore(tensors, int(metadata["summed"]), folder / runs.CHECKPOINT)
-            # the number of threads decides the order of sums, and with it the last bit
-            torch.set_num_threads(int(facts.get("threads", torch.get_num_threads())))
-        else:
-            runs.write_config(folder, config)
+        if new:
+            _refuse_run(folder)  # another process may have come first
+        if runs.state(folder) != "finished":
+            _begin_or_go_on(folder, trainer, dataset, show_progress)
+    return runs.load(folder, str(device), given)
+
+
+def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset, show_progress: bool) -> None:
+    start, seconds, threads = 0, 0.0, torch.get_num_threads()
+    if (folder / runs.CHECKPOINT).is_file():
+        start, seconds, threads = _restore(trainer, folder / runs.CHECKPOINT)
+    else:
+        runs.write_config(folder, trainer.config)
+    with _threads(threads):
         facts = {
-            **_facts(device),
+            **_facts(trainer.device),
             "image_shape": list(dataset.image_shape),
             "n_data": len(dataset),
             "parameters": trainer.parameter_counts(),
         }
         _Loop(folder, trainer, dataset, facts, start, seconds, show_progress).run()
-    return runs.load(folder, str(device), given)
+
+
+def _restore(trainer: Trainer, checkpoint: Path) -> tuple[int, float, int]:
+    """(steps done, seconds spent, threads) of a checkpoint, whose tensors go into `trainer`."""
+    tensors, metadata = runs.load_tensors(checkpoint)
+    try:
+        trainer.restore(tensors, int(metadata["summed"]), checkpoint)
+        return int(metadata["step"]), float(metadata["seconds"]), max(1, int(metadata["threads"]))
+    except UnbraidError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise UnbraidError(
+            f"{checkpoint} is damaged or of another run ({type(error).__name__}: {error}): put the right one back, or "
+            "remove it to train from the beginning"
+        ) from None
 
 
 def parameter_counts(config: Config, dataset: Dataset) -> dict[str, int]:
@@ -287,11 +331,12 @@ class _Loop:
         self._write_state("running", self.start)
         self.began = time.monotonic()
         next_checkpoint = self.began + 60 * config.checkpoint_minutes
-        log, board = runs.Log(self.folder, self.start), TensorBoard(self.folder / runs.TENSORBOARD, self.start)
-        row_began = self.began
+        log = runs.Log(self.folder, self.start)
+        self.board = TensorBoard(self.folder / runs.TENSORBOARD, self.start)
+        row_start, row_began = self.start, self.began
         pictures = {config.steps * part // 10 for part in range(1, 11)}
         with (
-            board,
+            self.board,
             _interrupts() as interrupted,
             progress("train", config.steps, initial=self.start, show=self.show_progress) as bar,
         ):
@@ -299,17 +344,20 @@ class _Loop:
                 trainer.step(step)
                 done, status = step + 1, None
                 if done % config.log_every == 0 or done == config.steps:
-                    now, images = time.monotonic(), trainer.summed * config.batch_size
+                    now, images = time.monotonic(), (done - row_start) * config.batch_size
                     row = {"step": done, "seconds": self._seconds(), "images_per_s": images / (now - row_began)}
                     row |= trainer.row(done)
-                    row_began = now
+                    row_start, row_began = done, now
                     self._check(row["loss"], done)
                     log.append(row)
-                    board.scalars(row)
+                    self.board.scalars(row)
                     status = f"recon {row['recon']:.1f}  kl {row['kl']:.1f}"
                 if done in pictures:
-                    board.images(trainer.model, self.dataset, LIKELIHOODS[config.likelihood].mean, done, config.seed)
+                    mean = LIKELIHOODS[config.likelihood].mean
+                    self.board.images(trainer.model, self.dataset, mean, done, config.seed)
                 bar.advance(status=status)
+                if done == config.steps:
+                    break
                 if interrupted.is_set():
                     self._checkpoint(done)
                     self._write_state("stopped", done)
@@ -317,7 +365,7 @@ class _Loop:
                         f"stopped at step {done:,} of {config.steps:,}, everything is kept: "
                         f"`unbraid train --resume {self.folder}` goes on"
                     )
-                if time.monotonic() >= next_checkpoint and done < config.steps:
+                if time.monotonic() >= next_checkpoint:
                     self._checkpoint(done)
                     next_checkpoint = time.monotonic() + 60 * config.checkpoint_minutes
         self._check(0.0, config.steps)
@@ -335,7 +383,13 @@ class _Loop:
 
     def _checkpoint(self, step: int) -> None:
         self._check(0.0, step)
-        metadata = {"step": step, "seconds": self._seconds(), "summed": self.trainer.summed}
+        self.board.flush()
+        metadata = {
+            "step": step,
+            "seconds": self._seconds(),
+            "threads": torch.get_num_threads(),
+            "summed": self.trainer.summed,
+        }
         runs.save_tensors(self.folder / runs.CHECKPOINT, self.trainer.checkpoint(), metadata)
         self.good = step
 
@@ -355,16 +409,30 @@ def _locked(folder: Path) -> Iterator[None]:
     """One process a run folder."""
     from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / runs.LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / runs.LOCK, timeout=0)
-        lock.acquire()
+        lock.acquire(timeout=0)
     except Timeout:
         raise UnbraidError(f"another process is training in {folder}: wait for it, or choose another folder") from None
-    except OSError as error:
-        raise UnbraidError(f"cannot write the run folder {folder}: {error.strerror or error}") from None
-    with lock:
+    except (OSError, NotImplementedError) as error:  # the latter from a file system without locks
+        why = getattr(error, "strerror", None) or error
+        raise UnbraidError(f"cannot write the run folder {folder}: {why}") from None
+    try:
         yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Their number decides the order of sums, and with it the last bit: a resumed run keeps to what it began with."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
