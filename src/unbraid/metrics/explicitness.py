@@ -1,9 +1,8 @@
 """Explicitness: whether a linear classifier can read the factors off the whole code."""
 
-import warnings
-
 import numpy as np
 
+from unbraid.metrics.logistic import logistic_regression
 from unbraid.metrics.result import Result
 from unbraid.metrics.sampling import points
 from unbraid.metrics.scaling import standardise
@@ -37,15 +36,9 @@ def explicitness(rep: Representation, rng: np.random.Generator, *, train: int = 
 def _areas(
     codes: np.ndarray, factor: np.ndarray, test_codes: np.ndarray, test_factor: np.ndarray
 ) -> tuple[float, float]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
     if factor.min() == factor.max():
         return 0.5, 0.5
-    classifier = LogisticRegression(solver="lbfgs", C=1.0, max_iter=1_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # far beyond the published 100 steps already
-        classifier.fit(codes, factor)
+    classifier = logistic_regression(codes, factor)
     return (
         mean_auc(classifier.predict_proba(codes), factor, classifier.classes_),
         mean_auc(classifier.predict_proba(test_codes), test_factor, classifier.classes_),

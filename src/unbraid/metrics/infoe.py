@@ -1,9 +1,8 @@
 """InfoE: explicitness by information."""
 
-import warnings
-
 import numpy as np
 
+from unbraid.metrics.logistic import logistic_regression
 from unbraid.metrics.result import Result
 from unbraid.metrics.sampling import draw
 from unbraid.metrics.scaling import standardise
@@ -30,13 +29,7 @@ def infoe(rep: Representation, rng: np.random.Generator, *, points: int = 10_000
 
 def _loss(codes: np.ndarray, factor: np.ndarray, iterations: int) -> float:
     """Mean cross-entropy in nats of the classifier on the points that it was fitted to."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    classifier = LogisticRegression(solver="lbfgs", C=np.inf, class_weight="balanced", max_iter=iterations)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is part of the protocol
-        classifier.fit(codes, factor)
+    classifier = logistic_regression(codes, factor, c=np.inf, balanced=True, iterations=iterations)
     chosen = np.searchsorted(classifier.classes_, factor)
     probability = classifier.predict_proba(codes)[np.arange(len(codes)), chosen]
     return float(-np.mean(np.log(np.maximum(probability, np.finfo(np.float64).eps))))
