@@ -57,6 +57,7 @@ METRICS: dict[str, Metric] = {
         "Locatello 2019",
         "discrete",
         min_factors=2,
+        default=False,
     ),
     "dci_rf": Metric(
         dci_rf, "how few factors each latent matters for, to a random forest", "Hsu 2024", "discrete", min_factors=2

@@ -13,7 +13,7 @@ def dci_gbt(
 ) -> Result:
     """How nearly each latent matters for one factor only, to boosted trees that predict the factors.
 
-    D = sum_j rho_j (1 - H_F(P_j)), where P_j are the importances of latent j over its sum, H_F the entropy to base F
+    D = sum_j rho_j (1 - H_F(P_j)), where P_j are the importances of latent j over their sum, H_F the entropy to base F
     and rho_j its share of all importance; completeness swaps the parts of latents and factors and takes the plain mean;
     informativeness is accuracy (Eastwood & Williams 2018, section 2; with boosted trees in Locatello et al. 2019).
 

@@ -18,10 +18,9 @@ def explicitness(rep: Representation, rng: np.random.Generator, *, train: int = 
     Protocol: 10,000 points to fit, 5,000 to test; codes in standard deviations of the points to fit; multinomial
     logistic regression, C = 1, by L-BFGS. The solver matters: the one of older scikit-learn (liblinear, one value
     against the rest) has given .87 where this gives .92. Range 0.5 (guessing) to 1 (every value told from the others);
-    values that the test points lack are left out. Failings: ROC curves forgive much, so that scores below 0.7 are
-    rare; only what is linear in the code counts, also for a factor laid out evenly along one latent, whose middle
-    values are told apart by the softmax alone; nothing is said of which latents it took. Carbonneau et al. 2022 stretch
-    the range to 0 to 1. Parts: train, the same on the points that were fitted.
+    values that the test points lack are left out. Failings: ROC curves forgive much, so that scores below 0.7 are rare;
+    only what a linear softmax can use counts, so an angle in one latent is charged for; nothing is said of how many
+    latents it took. Carbonneau et al. 2022 stretch the range to 0 to 1. Parts: train, the same on the points fitted.
     """
     codes, factors, test_codes, test_factors = points(rep, rng, train, test)
     codes, test_codes = standardise(codes), standardise(test_codes, codes)
