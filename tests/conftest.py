@@ -1,8 +1,13 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from unbraid.data.dsprites_cache import cache_file, cache_folder, drawn
+
+# The models of the tests are too small to share out among threads; and what a subprocess of a test trains must agree
+# to the last bit with what the test itself trains. Set before PyTorch is first imported.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -94,6 +94,11 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         self._sum({"loss": terms.loss, **terms.logs})
 
+    def loss(self, step: int) -> float:
+        """Of the weights as they are now on the batch of `step`, learning nothing from it."""
+        with torch.no_grad():
+            return float(self.objective(self.forward(self.batches(step), step), **self.hyper_at(step)).loss)
+
     def _sum(self, logs: Mapping[str, Tensor]) -> None:
         for name, value in logs.items():
             value = value.detach()
@@ -280,8 +285,11 @@ def _restore(trainer: Trainer, checkpoint: Path) -> tuple[int, float, int]:
     """(steps done, seconds spent, threads) of a checkpoint, whose tensors go into `trainer`."""
     tensors, metadata = runs.load_tensors(checkpoint)
     try:
+        step, steps = int(metadata["step"]), trainer.config.steps
+        if not 0 < step < steps:
+            raise ValueError(f"step {step} of {steps}")
         trainer.restore(tensors, int(metadata["summed"]), checkpoint)
-        return int(metadata["step"]), float(metadata["seconds"]), max(1, int(metadata["threads"]))
+        return step, float(metadata["seconds"]), max(1, int(metadata["threads"]))
     except UnbraidError:
         raise
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -353,6 +361,7 @@ class _Loop:
                     self.board.scalars(row)
                     status = f"recon {row['recon']:.1f}  kl {row['kl']:.1f}"
                 if done in pictures:
+                    self._check(trainer.loss(step), done)
                     mean = LIKELIHOODS[config.likelihood].mean
                     self.board.images(trainer.model, self.dataset, mean, done, config.seed)
                 bar.advance(status=status)
@@ -368,7 +377,7 @@ class _Loop:
                 if time.monotonic() >= next_checkpoint:
                     self._checkpoint(done)
                     next_checkpoint = time.monotonic() + 60 * config.checkpoint_minutes
-        self._check(0.0, config.steps)
+        self._check(trainer.loss(config.steps - 1), config.steps)
         self.facts["pruned_latents"] = trainer.prune()
         runs.save_tensors(self.folder / runs.WEIGHTS, trainer.weights(), {"step": config.steps})
         self._write_state("finished", config.steps)
@@ -382,7 +391,7 @@ class _Loop:
         runs.write_facts(self.folder, {"state": state, "step": step, "seconds": seconds, **self.facts})
 
     def _checkpoint(self, step: int) -> None:
-        self._check(0.0, step)
+        self._check(self.trainer.loss(step - 1), step)
         self.board.flush()
         metadata = {
             "step": step,
