@@ -64,7 +64,7 @@ def test_short_traversals(tmp_path, noise, count, frames) -> None:
         assert gif.n_frames == frames
 
 
-@pytest.mark.parametrize(("fps", "milliseconds"), [(12, 80), (10, 100), (50, 20), (0.5, 2000)])
+@pytest.mark.parametrize(("fps", "milliseconds"), [(12, 80), (15, 70), (10, 100), (50, 20), (0.5, 2000)])
 def test_speed(tmp_path, noise, fps, milliseconds) -> None:
     animate(noise(3, 1, 8, 8), tmp_path / "z.gif", fps=fps)
     with Image.open(tmp_path / "z.gif") as gif:

@@ -47,8 +47,8 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def chart(theme: str = "light") -> Figure:
-    return posterior_deviation({"a": [0.1, 0.9, 1.0], "b": [0.5, 0.2, 0.7]}, theme=theme, title="Title")
+def chart(theme: str = "light", title: str = "Title") -> Figure:
+    return posterior_deviation({"a": [0.1, 0.9, 1.0], "b": [0.5, 0.2, 0.7]}, theme=theme, title=title)
 
 
 @pytest.mark.parametrize("vision", VISION)
@@ -95,6 +95,13 @@ def test_the_page_is_the_themes_and_opaque(theme: str, pixels_of) -> None:
 def test_ticks_made_while_drawing_follow_the_theme(theme: str, words_of) -> None:
     numbers = {word.color for word in words_of(chart(theme)) if word.text in ("0.0", "0.5", "1.0", "1", "2", "3")}
     assert numbers == {LOOKS[theme].muted}
+
+
+def test_a_dollar_is_a_dollar(words_of) -> None:
+    widths = {
+        title: next(w.box.width for w in words_of(chart(title=title)) if w.text == title) for title in ("b$x$", "bx")
+    }
+    assert widths["b$x$"] > 1.5 * widths["bx"]
 
 
 @pytest.mark.parametrize("file_format", ["png", "pdf", "svg"])

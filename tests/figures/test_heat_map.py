@@ -92,6 +92,7 @@ def test_nothing_at_all_is_drawn_as_such(words_of) -> None:
         (([[1, 2]], ["a", "b"], ["c", "d"]), {}, "rows must be 1 names"),
         (([[1, 2]], ["a"], ["c"]), {}, "columns must be 2 names"),
         (([[1, np.nan]], ["a"], ["c", "d"]), {}, "finite"),
+        (([[1]], ["a"], ["c"]), {"row_latents": [1, 2]}, r"row_latents must be 1 numbers, .* not \[1, 2\]"),
         (([[1]], ["a"], ["c"]), {"high": 0}, "high must be a positive number, not 0"),
     ],
 )

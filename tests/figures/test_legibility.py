@@ -129,7 +129,9 @@ GALLERY: dict[str, Callable[[str], Figure]] = {
 }
 
 
-@pytest.fixture(params=list(itertools.product(GALLERY, LOOKS)), ids=lambda param: f"{param[0]}, {param[1]}")
+@pytest.fixture(
+    scope="module", params=list(itertools.product(GALLERY, LOOKS)), ids=lambda param: f"{param[0]}, {param[1]}"
+)
 def figure(request: pytest.FixtureRequest) -> Figure:
     name, theme = request.param
     before = dict(matplotlib.rcParams)

@@ -59,7 +59,7 @@ def named(ends: list[LineEnd], words_of, height: float = 2.0):
         axes = figure.subplots()
         axes.set_ylim(0, 10)
         axes.set_xlabel("step")
-        name_line_ends(axes, ends)
+        name_line_ends(figure, axes, ends)
     words = [word for word in words_of(figure) if word.text in {end.text for end in ends} or "more" in word.text]
     return axes, words
 
@@ -80,6 +80,11 @@ def test_names_of_near_ends_are_led_to_them(words_of) -> None:
     assert words[0].box.y0 > words[1].box.y0 > words[2].box.y0
     leaders = [text for text in axes.texts if text.arrow_patch]  # type: ignore[attr-defined]
     assert len(leaders) == 2  # b is at its place
+    for leader, word, y in zip(leaders, (words[0], words[2]), (5.2, 5), strict=True):
+        tip = axes.transAxes.transform(leader.xy)[1]
+        assert tip == pytest.approx(axes.transData.transform((0, y))[1], abs=3)
+        middle = (word.box.y0 + word.box.y1) / 2
+        assert tip + leader.xyann[1] * axes.figure.dpi / 72 == pytest.approx(middle, abs=3)
 
 
 def test_lines_without_room_are_counted(words_of) -> None:

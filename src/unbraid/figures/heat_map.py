@@ -28,18 +28,21 @@ def heat_map(
     *,
     unit: str = "",
     high: float | None = None,
-    row_colours: Sequence[int] | None = None,
+    row_latents: Sequence[int] | None = None,
     title: str = "",
     theme: str = "light",
 ) -> Figure:
     """A matrix [R, K] with names for its rows [R] and columns [K], and the scale of its colours with its unit.
 
     The colours go from the page's, 0, to the darkest (on a dark page the brightest), `high` or the largest entry; a
-    matrix with negative entries has two ranges of colours, from -high to high. Large matrices go without numbers.
+    matrix with negative entries has two ranges of colours, from -high to high. Where the rows are latents, the numbers
+    of these, `row_latents` [R], give their names their colours. Large matrices go without numbers.
     """
     matrix = numbers(matrix, "matrix", "R K")
     rows = words(rows, "rows", matrix.shape[0])
     columns = words(columns, "columns", matrix.shape[1])
+    if row_latents is not None and len(row_latents) != len(rows):
+        raise UnbraidError(f"row_latents must be {len(rows)} numbers, one for each row, not {list(row_latents)}")
     signed = bool(matrix.min() < 0)
     top = float(np.abs(matrix).max()) if high is None else float(high)
     if high is not None and not 0 < high < np.inf:
@@ -76,8 +79,8 @@ def heat_map(
                 write(axes, x, top_of_cells - GAP - LINE / 2, name, ha="center")
         for row, name in enumerate(rows):
             y = top_of_cells + (row + 0.5) * height
-            colour = chosen.ink if row_colours is None else chosen.colour(row_colours[row])
-            weight = "normal" if row_colours is None else "bold"
+            colour = chosen.ink if row_latents is None else chosen.colour(row_latents[row])
+            weight = "normal" if row_latents is None else "bold"
             write(axes, left - _PAD / 2, y, name, ha="right", color=colour, weight=weight)
             for column in range(len(columns) if annotated else 0):
                 text = decimal(matrix[row, column], decimals)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from unbraid.figures.style import SMALL
 
@@ -20,14 +21,13 @@ class LineEnd:
     colour: str
 
 
-def name_line_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
+def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd]) -> None:
     """Writes each name at the right of the axes, as near to its line's end as the other names allow.
 
     To be called when the figure is complete but for such names. Where there is no room for all of them, the highest
     lines are named, and the last place says how many more there are.
     """
-    figure = axes.get_figure(root=True)
-    if figure is None or not ends:
+    if not ends:
         return
     points = figure.dpi / 72
     figure.draw_without_rendering()  # lays the axes out

@@ -41,7 +41,7 @@ def mutual_information(
         factor_names,
         unit="share of entropy" if normalised else "nats",
         high=1.0 if normalised else None,
-        row_colours=order.tolist(),
+        row_latents=order.tolist(),
         title=title,
         theme=theme,
     )

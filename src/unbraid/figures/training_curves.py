@@ -20,9 +20,9 @@ def training_curves(table: Mapping[str, Any], *, title: str = "", theme: str = "
     """Curves against `step` from the columns of a run's log, in nats per image.
 
     One panel shows `recon` and the negative `elbo`, one the total `kl` beside the `capacity` C where there is one, one
-    the KL of each latent, `kl_0`, `kl_1`, ...; a total or an ELBO that is not in the table is made from the others.
-    Latents that end near 0 share one name.
-    Rows where a column is nan are passed over, and a long log is drawn by the means of up to 500 equal blocks of rows.
+    the KL of each latent, `kl_0`, `kl_1`, ..., where those that end near 0 share one name. A total or an ELBO that is
+    not in the table is made from the others. Rows where a column is nan are passed over, and a long log is drawn by
+    the means of up to 500 equal blocks of rows.
     """
     columns = _columns(table)
     latents = sorted((name for name in columns if _is_latent(name)), key=lambda name: int(name[3:]))
@@ -42,7 +42,7 @@ def training_curves(table: Mapping[str, Any], *, title: str = "", theme: str = "
             dress(panel, chosen, grid="y")
             ends.append(_draw(panel, {curve: columns[curve] for curve in curves}, columns["step"], chosen))
         for panel, names in zip(axes, ends, strict=True):
-            name_line_ends(panel, names)
+            name_line_ends(figure, panel, names)
         return figure
 
 
@@ -86,7 +86,8 @@ def _panels(names: list[str], latents: bool, title: str) -> tuple[Figure, list[A
 
 
 def _draw(axes: Axes, curves: Mapping[str, np.ndarray], steps: np.ndarray, chosen: Look) -> list[LineEnd]:
-    ends, values = [], [np.zeros(1)]
+    ends: list[LineEnd] = []
+    values: list[np.ndarray] = []
     for name, column in curves.items():
         known = np.isfinite(column)
         if not known.any():
@@ -101,7 +102,7 @@ def _draw(axes: Axes, curves: Mapping[str, np.ndarray], steps: np.ndarray, chose
         axes.plot(x, y, **line, label=label, marker="o" if len(x) == 1 else "", markersize=3)
         ends.append(LineEnd(float(y[-1]), label, line["color"]))
         values.append(y)
-    _scale(axes, steps, np.concatenate(values[1:] or values), "recon" in curves)
+    _scale(axes, steps, np.concatenate(values or [np.zeros(1)]), "recon" in curves)
     low = [end for end in ends if abs(end.y) < 0.015 * axes.get_ylim()[1]]
     if all(map(_is_latent, curves)) and len(low) > 2:
         ends = [end for end in ends if end not in low] + [LineEnd(0, f"{len(low)} near 0", chosen.muted)]
