@@ -149,7 +149,8 @@ def representation(run: Run, dataset: Dataset, *, seed: int = 0, show: bool = Fa
     """The run's codes beside the factors: every image of the data set, encoded once.
 
     Metrics then draw their published numbers of points from the table, which is the protocol itself: what a metric
-    asks for twice is not encoded twice. Of a larger set or a stream, 10,000 rows to fit on and 5,000 to test with.
+    asks for twice is not encoded twice. Of a larger set, a stream or data with continuous factors, 10,000 rows to fit
+    on and 5,000 to test with, or two thirds and one third of fewer.
     """
     if not dataset.factor_names:
         raise UnbraidError(f"{run.path} was trained on data without ground-truth factors, and scores compare with them")
@@ -159,11 +160,13 @@ def representation(run: Run, dataset: Dataset, *, seed: int = 0, show: bool = Fa
         factors = dataset.factors(indices)
         return Representation(mean, factors, dataset.factor_sizes, population=True, logvar=logvar)
     rng = randomness.numpy_generator(seed, "score")
-    indices = rng.choice(len(dataset), size=sum(_SAMPLE), replace=False)
+    size = min(sum(_SAMPLE), len(dataset))
+    indices = rng.choice(len(dataset), size=size, replace=False)
     mean, logvar = encode_images(run, dataset, indices, show=show)
     factors = dataset.factors(indices)
-    (codes, test), (values, test_values) = (np.split(array, [_SAMPLE[0]]) for array in (mean, factors))
-    return Representation(codes, values, dataset.factor_sizes, test, test_values, logvar=logvar[: _SAMPLE[0]])
+    fit = size * _SAMPLE[0] // sum(_SAMPLE)
+    (codes, test), (values, test_values) = (np.split(array, [fit]) for array in (mean, factors))
+    return Representation(codes, values, dataset.factor_sizes, test, test_values, logvar=logvar[:fit])
 
 
 def score_run(
