@@ -62,6 +62,9 @@ class Config:
     prune: float = _general(0.0, "at the end, close the latents whose KL is below this many nats; 0 closes none")
     seed: int = _general(0, "of initial weights, batches and noise")
     device: str = _general("auto", "auto, cpu, cuda, cuda:N or mps")
+    threads: int = _general(
+        1, "of the CPU; nets this small gain little from more, and their number decides the last bits"
+    )
     log_every: int = _general(100, "steps between rows of the log")
     checkpoint_minutes: float = _general(5.0, "between checkpoints")
     options: Mapping[str, Value] = dataclasses.field(default_factory=dict)  # of the chosen table entries, all of them
@@ -185,7 +188,7 @@ def _shown(value: Any) -> str:
 
 
 def _check_ranges(config: Config) -> None:
-    least = {"latent_dim": 1, "steps": 1, "batch_size": 2, "log_every": 1, "seed": 0}
+    least = {"latent_dim": 1, "steps": 1, "batch_size": 2, "threads": 1, "log_every": 1, "seed": 0}
     for name, bound in least.items():
         if getattr(config, name) < bound:
             raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")

@@ -266,12 +266,12 @@ def _train(folder: Path, config: Config, given: Dataset | None, show_progress: b
 
 
 def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset, show_progress: bool) -> None:
-    start, seconds, threads = 0, 0.0, torch.get_num_threads()
+    start, seconds = 0, 0.0
     if (folder / runs.CHECKPOINT).is_file():
-        start, seconds, threads = _restore(trainer, folder / runs.CHECKPOINT)
+        start, seconds = _restore(trainer, folder / runs.CHECKPOINT)
     else:
         runs.write_config(folder, trainer.config)
-    with _threads(threads):
+    with _threads(trainer.config.threads):
         facts = {
             **_facts(trainer.device),
             "image_shape": list(dataset.image_shape),
@@ -281,15 +281,15 @@ def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset, show_progr
         _Loop(folder, trainer, dataset, facts, start, seconds, show_progress).run()
 
 
-def _restore(trainer: Trainer, checkpoint: Path) -> tuple[int, float, int]:
-    """(steps done, seconds spent, threads) of a checkpoint, whose tensors go into `trainer`."""
+def _restore(trainer: Trainer, checkpoint: Path) -> tuple[int, float]:
+    """(steps done, seconds spent) of a checkpoint, whose tensors go into `trainer`."""
     tensors, metadata = runs.load_tensors(checkpoint)
     try:
         step, steps = int(metadata["step"]), trainer.config.steps
         if not 0 < step < steps:
             raise ValueError(f"step {step} of {steps}")
         trainer.restore(tensors, int(metadata["summed"]), checkpoint)
-        return step, float(metadata["seconds"]), max(1, int(metadata["threads"]))
+        return step, float(metadata["seconds"])
     except UnbraidError:
         raise
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -393,12 +393,7 @@ class _Loop:
     def _checkpoint(self, step: int) -> None:
         self._check(self.trainer.loss(step - 1), step)
         self.board.flush()
-        metadata = {
-            "step": step,
-            "seconds": self._seconds(),
-            "threads": torch.get_num_threads(),
-            "summed": self.trainer.summed,
-        }
+        metadata = {"step": step, "seconds": self._seconds(), "summed": self.trainer.summed}
         runs.save_tensors(self.folder / runs.CHECKPOINT, self.trainer.checkpoint(), metadata)
         self.good = step
 
@@ -456,7 +451,7 @@ def _denormals_flushed() -> Iterator[None]:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets; a second one interrupts at once. Only the main thread may ask."""
+    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once. Only the main thread may ask."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -465,7 +460,7 @@ def _interrupts() -> Iterator[threading.Event]:
     signals = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
 
     def handle(number: int, frame: Any) -> None:
-        if event.is_set():
+        if event.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         event.set()
 
