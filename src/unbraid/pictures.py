@@ -93,7 +93,7 @@ def _draw_variance(run: Run, variance: np.ndarray, theme: str) -> None:
 
 def _draw_information(run: Run, statistics: dict[str, Any], theme: str) -> None:
     matrix = np.array(statistics["normalised_mutual_information"])
-    figure = figures.mutual_information(matrix, statistics["factor_names"], theme=theme)
+    figure = figures.mutual_information(matrix, statistics["factor_names"], normalised=True, theme=theme)
     figures.save(figure, run.figure("mutual_information.png"))
 
 

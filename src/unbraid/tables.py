@@ -21,7 +21,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | Non
 
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
     for name, cells in zip(columns, zip(*rows, strict=True), strict=True) if rows else ():
-        numeric = all(isinstance(cell, int | float) or cell is None for cell in cells)
+        numeric = all(_is_number(cell) for cell in cells)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))  # Text: what a name holds is never markup
@@ -29,6 +29,12 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | Non
     if not console.is_terminal:
         console = Console(width=_WIDTH_WITHOUT_TERMINAL)
     console.print(table)
+
+
+def _is_number(cell: Any) -> bool:
+    if isinstance(cell, str):
+        return cell.replace(".", "", 1).removeprefix("-").isdecimal()
+    return cell is None or isinstance(cell, int | float)
 
 
 def _cell(value: Any) -> str:
@@ -48,13 +54,13 @@ def show_latents(statistics: Mapping[str, Any]) -> None:
     variance, kl = statistics["posterior_variance"], statistics["kl_per_latent"]
     order = sorted(range(len(variance)), key=lambda latent: variance[latent])
     rows = [
-        [f"z{latent}", variance[latent], kl[latent]]
-        + ([statistics["follows"][latent] or "–", *information[latent]] if factors else [])
+        [f"z{latent}", f"{variance[latent]:.4f}", f"{kl[latent]:.2f}"]
+        + ([statistics["follows"][latent] or "–", *(f"{i:.2f}" for i in information[latent])] if factors else [])
         for latent in order
     ]
     columns = ["latent", "posterior variance", "KL (nats)"] + (["follows", *factors] if factors else [])
     title = "Latents by use" + (": mutual information with each factor, over the factor's entropy" if factors else "")
-    show(columns, [[round(c, 3) if isinstance(c, float) else c for c in row] for row in rows], title)
+    show(columns, rows, title)
     print(  # noqa: T201
         f"\nreconstruction {statistics['reconstruction']:.2f}, KL {statistics['kl']:.2f}, "
         f"ELBO {statistics['elbo']:.2f} nats per image; {statistics['active_latents']} latents in use"
