@@ -37,6 +37,11 @@ class Encoded:
         """[L] average posterior variance: 1 is the prior (unused), near 0 is a well-used latent."""
         return np.exp(self.logvar).mean(0)
 
+    def sample(self, seed: int = 0) -> np.ndarray:
+        """[N, L] one z ~ q(z|x) of each image: a sample of the aggregate posterior, the prior for unused latents."""
+        noise = randomness.numpy_generator(seed, "sample").standard_normal(self.mean.shape)
+        return self.mean + np.exp(0.5 * self.logvar) * noise
+
     @property
     def deviation(self) -> np.ndarray:
         """[L] average posterior standard deviation."""
@@ -174,14 +179,37 @@ def score_run(
 ) -> dict[str, Result]:
     """Each metric's Result by name, with `reconstruction` and `kl` of the run; written to scores.json in its folder.
 
-    `metrics=None` takes every metric that applies but the slow ones. Scores of earlier calls with the same seed stay
-    in the file; another seed begins a new one.
+    `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known.
+    Scores of earlier calls with the same seed stay in the file; another seed begins a new one.
     """
     dataset = run.data
-    rep = representation(run, dataset, seed=seed, show=show)
-    found = results(rep, metrics, seed, show=show)
+    own: list[str] = list(_OF_A_RUN)
+    others: list[str] | None = None if dataset.factor_names else []
+    if metrics is not None:
+        asked = list(metrics)
+        own, others = [n for n in asked if n in _OF_A_RUN], [n for n in asked if n not in _OF_A_RUN]
+    found: dict[str, Result] = {}
+    if others is None or others:
+        found = results(representation(run, dataset, seed=seed, show=show), others, seed, show=show)
+    found |= {name: _OF_A_RUN[name](run, dataset, seed) for name in own}
     runs.write_scores(run.path, found, seed)
     return found
+
+
+def _reconstruction(run: Run, dataset: Dataset, seed: int) -> Result:
+    """Nats per image, lower is better; see `fresh_losses`."""
+    losses, floor = fresh_losses(run, dataset, seed=seed)
+    parts = {"sd": float(losses.std(ddof=1))} | ({} if np.isnan(floor) else {"floor": floor})
+    return Result(float(losses.mean()), parts)
+
+
+def _kl(run: Run, dataset: Dataset, seed: int) -> Result:
+    """KL to the prior, nats per image, over 10,000 images."""
+    kl = encode_sample(run, dataset, seed=seed).kl
+    return Result(float(kl.sum()), {"active_latents": float((kl > ACTIVE_KL).sum())}, {"kl": kl[:, None]})
+
+
+_OF_A_RUN = {"reconstruction": _reconstruction, "kl": _kl}
 
 
 def dependence(codes: np.ndarray) -> tuple[float, float]:

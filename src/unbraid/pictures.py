@@ -12,18 +12,22 @@ from unbraid.progress import progress
 from unbraid.runs import Run
 from unbraid.types import Dataset
 
-RANGE = 3.0  # prior standard deviations: traversals run from -3 to 3
+PRIOR_SPAN = 3.0  # of the published traversals, in standard deviations of the prior
+_PERCENTILES = (1, 99)  # of the data, where a traversal begins and ends unless told
 _RECONSTRUCTED = 10
 _SHEET = 60
 _STILLS, _FRAMES = 10, 25  # pictures in a strip, and in half a turn of an animation
 
 
-def finish(run: Run, *, show: bool = False, theme: str = "light", start: int | None = None) -> dict[str, Any]:
+def finish(
+    run: Run, *, show: bool = False, theme: str = "light", start: int | None = None, span: float | None = None
+) -> dict[str, Any]:
     """Writes the statistics and all figures of a trained run into its folder; returns the statistics.
 
     `start` is the index of the image that the traversals begin with, which are then labelled with the posterior
-    variances of that image. By default it is the middle of the grid of factors (image 0 of data without one), and
-    the labels are averages over the data.
+    variances of that image; by default it is the middle of the grid of factors (image 0 of data without one), and the
+    labels are averages over the data. Each latent moves from the first to the last percentile of its codes over the
+    data, which is where the decoder knows what to draw; or from -`span` to `span`.
     """
     dataset = run.data
     encoded = evaluate.encode_sample(run, dataset, show=show)
@@ -31,10 +35,10 @@ def finish(run: Run, *, show: bool = False, theme: str = "light", start: int | N
     image = dataset.images(np.array([_middle(dataset) if start is None else start]))
     variance = encoded.variance if start is None else np.exp(run.encode(image)[1][0].double().numpy())
     tasks: list[Callable[[], None]] = [
-        partial(draw_traversals, run, image, variance, found, theme=theme),
+        partial(_draw_traversals, run, image, variance, encoded, found, span, theme),
         partial(draw_reconstructions, run, dataset, theme=theme),
         partial(draw_curves, run, theme=theme),
-        *_animations(run, image, variance, theme),
+        *_animations(run, image, variance, encoded, span, theme),
     ]
     if dataset.factor_names:
         tasks += [partial(_draw_information, run, found, theme), partial(_draw_against, run, dataset, encoded, theme)]
@@ -46,18 +50,34 @@ def finish(run: Run, *, show: bool = False, theme: str = "light", start: int | N
     return found
 
 
-def draw_traversals(
-    run: Run, image: np.ndarray, variance: np.ndarray, statistics: dict[str, Any], *, theme: str = "light"
+def _moves(encoded: evaluate.Encoded, span: float | None, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(values [L, count] that each latent takes, what stands above them [count])"""
+    if span is not None:
+        steps = np.linspace(-span, span, count)
+        return np.tile(steps, (encoded.mean.shape[1], 1)), steps
+    percentiles = np.linspace(*_PERCENTILES, count)
+    return np.percentile(encoded.sample(), percentiles, axis=0).T, percentiles.round()
+
+
+def _draw_traversals(
+    run: Run,
+    image: np.ndarray,
+    variance: np.ndarray,
+    encoded: evaluate.Encoded,
+    statistics: dict[str, Any],
+    span: float | None,
+    theme: str,
 ) -> None:
-    """Every latent moved from -3 to 3, a row each, from the code of `image` [1, C, H, W]."""
-    values = np.linspace(-RANGE, RANGE, _STILLS)
+    """Every latent moved from low to high, a row each, from the code of `image` [1, C, H, W]."""
+    values, shown = _moves(encoded, span, _STILLS)
     figure = figures.traversals(
         run.traverse(image, values=values).numpy(),
-        values,
+        shown,
         variances=variance,
         kl=statistics["kl_per_latent"],
         follows=statistics["follows"],
         original=image[0],
+        note="each latent set to these percentiles of its codes" if span is None else "",
         theme=theme,
     )
     figures.save(figure, run.figure("traversals.png"))
@@ -104,9 +124,11 @@ def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, theme: 
     figures.save(figure, run.figure("latents_against_factors.png"))
 
 
-def _animations(run: Run, image: np.ndarray, variance: np.ndarray, theme: str) -> list[Callable[[], None]]:
+def _animations(
+    run: Run, image: np.ndarray, variance: np.ndarray, encoded: evaluate.Encoded, span: float | None, theme: str
+) -> list[Callable[[], None]]:
     """One GIF with all latents, the most used first, and one for each."""
-    moved = run.traverse(image, values=np.linspace(-RANGE, RANGE, _FRAMES)).numpy()  # [L, T, C, H, W]
+    moved = run.traverse(image, values=_moves(encoded, span, _FRAMES)[0]).numpy()  # [L, T, C, H, W]
     order = np.argsort(variance, kind="stable")
     labels = [f"z{latent}  σ² {variance[latent]:.2f}" for latent in order]
     together = partial(figures.animate_all, moved[order], labels, run.figure("traversals.gif"), theme=theme)

@@ -109,7 +109,7 @@ def _finish_balls(folder: Path) -> None:
     statistics = evaluate.statistics(run, dataset, encoded)
     image = dataset.images(np.array([0]))
     latents = np.argsort(encoded.deviation, kind="stable")[:_SHOWN]
-    values = np.linspace(-pictures.RANGE, pictures.RANGE, 5)
+    values = np.linspace(-pictures.PRIOR_SPAN, pictures.PRIOR_SPAN, 5)
     figure = figures.traversals(
         run.traverse(image, latents.tolist(), values).numpy(),
         values,
@@ -178,7 +178,7 @@ _CAPACITY_IMAGE = [[1, 2, 5, 0, 0]]  # shape, scale, orientation, pos_x, pos_y o
 def _finish_capacity(folder: Path) -> None:
     run = runs.load(folder)
     start = int(run.data.indices(np.array(_CAPACITY_IMAGE))[0])
-    pictures.finish(run, start=start)
+    pictures.finish(run, start=start, span=pictures.PRIOR_SPAN)
 
 
 def _conclude_capacity(out: Path) -> None:

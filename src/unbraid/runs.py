@@ -301,9 +301,10 @@ class Run:
         latents: Sequence[int] | None = None,
         values: Sequence[float] | np.ndarray | None = None,
     ) -> "Tensor":
-        """Decoded [len(latents), len(values), C, H, W]: one latent at a time set to each value, the others as encoded.
+        """Decoded [len(latents), T, C, H, W]: one latent at a time set to each value, the others as encoded.
 
-        `latents` defaults to all, `values` to ten from -3 to 3 (prior standard deviations).
+        `latents` defaults to all; `values` [T], or [len(latents), T] for each latent its own, to ten from -3 to 3
+        (prior standard deviations).
         """
         import torch
 
@@ -312,14 +313,13 @@ class Run:
         if not chosen or not all(isinstance(latent, int) and 0 <= latent < size for latent in chosen):
             raise UnbraidError(f"latents must be whole numbers from 0 to {size - 1}, not {chosen}")
         steps = torch.linspace(-3, 3, 10) if values is None else _tensor(values, "values").float()
-        if steps.ndim != 1 or not len(steps):
-            raise UnbraidError(f"values must be a list of numbers, not {list(steps.shape)}")
-        code = self.encode(image)[0][:1]
-        codes = code.repeat(len(chosen), len(steps), 1)
+        if steps.ndim not in (1, 2) or not steps.numel() or (steps.ndim == 2 and len(steps) != len(chosen)):
+            raise UnbraidError(f"values must be [T] or [{len(chosen)} latents, T] numbers, not {list(steps.shape)}")
+        steps = steps.expand(len(chosen), -1)
+        codes = self.encode(image)[0][:1].repeat(*steps.shape, 1)
         for row, latent in enumerate(chosen):
-            codes[row, :, latent] = steps
-        decoded = self.decode(codes.flatten(0, 1))
-        return decoded.unflatten(0, (len(chosen), len(steps)))
+            codes[row, :, latent] = steps[row]
+        return self.decode(codes.flatten(0, 1)).unflatten(0, tuple(steps.shape))
 
     def _images(self, images: "Images") -> "Tensor":
         """float32 [N, C, H, W] in [0, 1]"""

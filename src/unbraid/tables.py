@@ -111,7 +111,14 @@ def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
     rows: list[Sequence[Any]] = []
     for name, found in metrics.items():
         others = ", ".join(f"{method} {value:.2f} ({source})" for method, value, source in published.get(name, []))
-        rows.append([name, found["score"], "" if METRICS[name].higher_is_better else "lower is better", others])
+        rows.append(
+            [
+                name,
+                found["score"],
+                "lower is better" if name in METRICS and not METRICS[name].higher_is_better else "",
+                others,
+            ]
+        )
         rows += [[f"  {part}", value, "", ""] for part, value in found["parts"].items()]
     show(["metric", "score", "", "published"], rows)
 

@@ -42,11 +42,12 @@ def test_the_fourth_moment_tells_axes_from_diagonals() -> None:
     square = torch.cartesian_prod(side, side)
     turn = torch.tensor([[1.0, 1.0], [-1.0, 1.0]]) / math.sqrt(2)
 
-    def quartic(mean: torch.Tensor) -> float:
+    def kurtosis(mean: torch.Tensor) -> float:
         x = torch.zeros(len(mean), 1, 1, 1)
         forward = Forward(x, x, mean, torch.zeros_like(mean), mean, LIKELIHOODS["bernoulli"].nll, N)
-        return float(unfold(forward, kappa=1.0).logs["quartic"])
+        return float(unfold(forward, kappa=1.0).logs["kurtosis"])
 
-    few = torch.randperm(len(square), generator=torch.Generator().manual_seed(0))[:400]
-    assert quartic(square[few]) == pytest.approx(2 * 1.8, rel=0.06)
-    assert quartic(square[few] @ turn) == pytest.approx(2 * 2.4, rel=0.06)
+    few = square[torch.randperm(len(square), generator=torch.Generator().manual_seed(0))[:1000]]
+    assert kurtosis(few) == pytest.approx(0, abs=0.1)
+    assert kurtosis(3 * few) == pytest.approx(0, abs=81 * 0.1)
+    assert kurtosis(few @ turn) == pytest.approx(2 * 0.6, abs=0.15)

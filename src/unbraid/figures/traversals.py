@@ -27,6 +27,7 @@ def traversals(
     kl: Any = None,
     follows: Sequence[str] | None = None,
     original: Any = None,
+    note: str = "",
     ordered: bool = True,
     heat: bool = False,
     title: str = "",
@@ -64,7 +65,7 @@ def traversals(
         columns += [_Column([decimal(column[i], 2) for i in order], name, "right") for name, column in table]
         if factors and any(factors):
             columns.append(_Column([f"→ {factors[i]}" if factors[i] else "" for i in order]))
-        return _figure(images[order], values, columns, original, heat, title, chosen)
+        return _figure(images[order], values, columns, original, note, heat, title, chosen)
 
 
 def traversal_strip(
@@ -74,7 +75,7 @@ def traversal_strip(
     images = pictures(images, "images", "T C H W", heat=heat)
     values = numbers(values, "values", "T", T=len(images))
     with look(theme) as chosen:
-        return _figure(images[None], values, [_Column([label])] if label else [], None, heat, title, chosen)
+        return _figure(images[None], values, [_Column([label])] if label else [], None, "", heat, title, chosen)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _figure(
     values: np.ndarray,
     columns: list[_Column],
     original: np.ndarray | None,
+    note: str,
     heat: bool,
     title: str,
     chosen: Look,
@@ -119,8 +121,10 @@ def _figure(
     figure, axes = sheet(left + grid.shape[1] + bar_width + MARGIN, top + grid.shape[0] + MARGIN, title)
     if original is not None:
         put(axes, mosaic(original[None, None], scale, chosen), left, title_height(title))
-        middle = title_height(title) + down / 2
-        write(axes, left + across + GAP, middle, "the image they start from", color=chosen.muted)
+        lines = ["the image they start from", *([note] if note else [])]
+        first = title_height(title) + (down - (len(lines) - 1) * LINE) / 2
+        for number, line in enumerate(lines):
+            write(axes, left + across + GAP, first + number * LINE, line, color=chosen.muted)
     put(axes, grid, left, top)
     for step, text in enumerate(_value_names(values)):
         write(axes, left + (step + 0.5) * across, top - LINE / 2, text, ha="center", size=SMALL, color=chosen.muted)
