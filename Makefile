@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow study-balls study-dsprites format clean
+.PHONY: demo test test-slow study-balls study-dsprites docs format clean
 
 demo: $(INSTALLED)
 	$(BIN)/unbraid demo
@@ -23,6 +23,9 @@ study-balls: $(INSTALLED)
 
 study-dsprites: $(INSTALLED)
 	$(BIN)/unbraid study dsprites-capacity
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/build.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -69,14 +69,18 @@ def metrics() -> str:
     needs = {"any": "", "discrete": "discrete factors", "posterior": "discrete factors and log-variances"}
     rows = []
     for name, metric in METRICS.items():
-        asked = [needs[metric.needs], f"{metric.min_factors} factors or more" if metric.min_factors > 1 else ""]
+        notes = [
+            needs[metric.needs],
+            f"{metric.min_factors} factors or more" if metric.min_factors > 1 else "",
+            "" if metric.default else "to be asked for by name",
+        ]
         own = registry.parameters(metric.function).values()
         rows.append(
             (
                 f"[{name}](metrics.md#{name})",
                 metric.description,
                 metric.paper,
-                "; ".join(filter(None, asked)),
+                "; ".join(filter(None, notes)),
                 listed(own),
             )
         )

@@ -119,8 +119,8 @@ def score(
 
     A metric's headline stands under its name, its further values under "name.part". Whole-numbered factors are
     discrete, others continuous; `metrics=None` takes every metric that applies, save the slow ones. `logvar` [N, L]
-    of q(z|x) is needed by mig_chen alone. All rows are used; where there are no test rows, metrics which train a
-    classifier hold out a third. Raises UnbraidError where the arrays do not fit.
+    of q(z|x) is needed by mig_chen and rmig alone. All rows are used; where there are no test rows, metrics which train
+    a classifier hold out a third. Raises UnbraidError where the arrays do not fit.
     """
     rep = representation(codes, factors, test_codes, test_factors, logvar)
     scores = {}

@@ -17,11 +17,10 @@ def jemmig(rep: Representation, rng: np.random.Generator, *, points: int = 10_00
 
     Protocol: 10,000 points and 20 equal widths as in mig. Range 0 to 1: 0 where latents and factors are independent
     and the best latent fills all bins evenly, 1 where each factor and its latent determine each other and no other
-    latent knows of it; in nats 0 is best. Failings: 1 needs as many values of a factor as there are bins, more or
-    fewer cost some; a constant latent does not score 0, since its joint entropy is small. Do & Tran cut q(z|x) into
-    100 bins from -4 to 4 instead of its mean into 20, and report J_k / (H + log bins), lower being better; the
-    comparison of Carbonneau et al. 2022 scores as we do, with 10 bins. Matrices: mutual_information and joint_entropy
-    [L, F] in nats.
+    latent knows of it; in nats 0 is best. Failings: a factor of more values than there are bins cannot reach 1; a
+    constant latent does not score 0, since its joint entropy is small. Do & Tran cut q(z|x) into 100 bins from -4 to 4
+    instead of its mean into 20, and report J_k / (H + log bins), lower being better; the comparison of Carbonneau et
+    al. 2022 scores as we do, with 10 bins. Matrices: mutual_information and joint_entropy [L, F] in nats.
     """
     codes, factors = draw_binned(rep, rng, points, bins)
     h_factors, joint = entropy(factors), joint_entropy(codes, factors)

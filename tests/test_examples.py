@@ -1,0 +1,59 @@
+"""Every script in examples/ runs, draws what it says, and learns something."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[str], str]:
+    """Runs an example in an empty folder; what it prints."""
+
+    def run(name: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", str(EXAMPLES / name)], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def pictures(folder: Path) -> dict[str, bool]:
+    """Name -> whether there is anything to see on it."""
+    return {file.name: np.array(Image.open(file).convert("L")).std() > 10 for file in folder.glob("*.png")}
+
+
+def test_own_images(run: Callable[[str], str], tmp_path: Path) -> None:
+    assert "digits.png" in run("own_images.py")
+    assert pictures(tmp_path) == {"digits.png": True}
+
+
+def test_python_api(run: Callable[[str], str], tmp_path: Path) -> None:
+    numbers = re.search(r"reconstruction (\d+) -> (\d+) nats.*\nmig (0\.\d\d), irs (0\.\d\d)", run("python_api.py"))
+    assert numbers is not None
+    before, after, mig, irs = map(float, numbers.groups())
+    assert after < before / 2
+    assert mig > 0.2 and irs > 0.5  # one coordinate a latent; turned by 45 degrees mig would be near 0
+    assert pictures(tmp_path) == {"latents_against_positions.png": True, "traversals.png": True}
+
+
+def test_score_your_codes(run: Callable[[str], str]) -> None:
+    header, *lines = run("score_your_codes.py").splitlines()
+    perfect, mixed, unknown = (dict(zip(header.split(), map(float, line.split()[-5:]), strict=True)) for line in lines)
+    assert min(perfect.values()) > 0.95
+    assert mixed["infoe"] > 0.95 and max(mixed["mig"], mixed["infom"]) < 0.6
+    assert unknown["mig"] < 0.05 and unknown["infoe"] < 0.05
+
+
+def test_every_example_is_tested() -> None:
+    tested = re.findall(r'run\("(\w+\.py)"\)', Path(__file__).read_text(encoding="utf-8"))
+    assert sorted(file.name for file in EXAMPLES.glob("*.py")) == sorted(tested)
