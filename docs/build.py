@@ -153,7 +153,8 @@ def example_codes() -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def example_scores(names: Iterable[str], *, show: bool = False) -> dict[str, dict[str, float]]:
     """Column -> {"mig": ..., "dci_rf.completeness": ...} of the metrics in `names`."""
     factors, columns = example_codes()
-    names, found = list(names), {}
+    names = list(names)
+    found: dict[str, dict[str, float]] = {}
     with progress("scores", len(columns) * len(names), "scores", show=show) as bar:
         for column, codes in columns.items():
             found[column] = {}
