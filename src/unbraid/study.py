@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from unbraid import config as configs
 from unbraid import files, runs
 from unbraid.config import Config
 from unbraid.errors import UnbraidError
+from unbraid.processors import cores
 from unbraid.progress import progress
 
 SUMMARY = "study.json"
@@ -49,13 +51,14 @@ def run_study(
     What is finished is not done again and what was begun goes on, so a killed study is simply started again. A cell
     that fails is reported and stops no other. Raises UnbraidError where `out` holds runs of other settings.
     """
+    if jobs is not None and jobs < 1:
+        raise UnbraidError(f"jobs must be at least 1, not {jobs}")
     plans = [(cell, configs.resolve(cell.settings)) for cell in cells]
     for cell, config in plans:
         refuse_other_settings(out / cell.name, config)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     on_accelerator = runs.choose_device(plans[0][1].device).type != "cpu"
-    jobs = min(jobs or (1 if on_accelerator else cores), len(plans))
-    threads = max(1, cores // jobs)
+    jobs = min(jobs or (1 if on_accelerator else cores()), len(plans))
+    threads = max(1, cores() // jobs)
     total = sum(config.steps for _, config in plans)
     with (
         _workers(jobs, threads) as pool,
@@ -67,9 +70,16 @@ def run_study(
             _, pending = wait(pending, timeout=0.5)
             done = len(futures) - len(pending)
             bar.advance(_steps_done(plans, out) - bar.done, f"{done}/{len(plans)} runs")
-    outcomes = [Outcome(cell.name, future.result()) for future, cell in futures.items()]
+    outcomes = [Outcome(cell.name, _error(future)) for future, cell in futures.items()]
     files.write_json(out / SUMMARY, {outcome.name: outcome.error or "finished" for outcome in outcomes})
     return outcomes
+
+
+def _error(future: "Future[str | None]") -> str | None:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return "a worker was killed, perhaps for want of memory: the same command goes on, and fewer jobs need less"
 
 
 def refuse_other_settings(folder: Path, config: Config) -> None:
@@ -103,6 +113,8 @@ def _work(folder: Path, settings: dict[str, Any], finish: Callable[[Path], None]
         return str(error)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        os._exit(1)  # the checkpoint is written, and a worker that lived on would begin the next cell
     return None
 
 
@@ -111,7 +123,7 @@ def _workers(jobs: int, threads: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with this one, however it ends; Ctrl-C or SIGTERM lets each write its checkpoint first."""
     context = multiprocessing.get_context("spawn")  # a forked torch may hang on the locks of its parent's threads
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_worker, initargs=(threads,))
-    before = signal.getsignal(signal.SIGTERM)
+    before, others = signal.getsignal(signal.SIGTERM), set(multiprocessing.active_children())
     in_main = threading.current_thread() is threading.main_thread()
     if in_main:
         signal.signal(signal.SIGTERM, _raise_interrupt)
@@ -120,10 +132,12 @@ def _workers(jobs: int, threads: int) -> Iterator[ProcessPoolExecutor]:
             try:
                 yield pool
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in multiprocessing.active_children():
+                for process in set(multiprocessing.active_children()) - others:
                     process.terminate()
+                pool.shutdown(wait=True, cancel_futures=True)
                 raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped, everything is kept: the same command goes on") from None
     finally:
         if in_main:
             signal.signal(signal.SIGTERM, before)

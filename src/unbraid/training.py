@@ -22,6 +22,7 @@ from unbraid.logs import TensorBoard
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
 from unbraid.probability import LIKELIHOODS
+from unbraid.processors import threads
 from unbraid.progress import progress
 from unbraid.types import Batches, Dataset, Forward, Terms
 
@@ -271,7 +272,7 @@ def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset, show_progr
         start, seconds = _restore(trainer, folder / runs.CHECKPOINT)
     else:
         runs.write_config(folder, trainer.config)
-    with _threads(trainer.config.threads):
+    with threads(trainer.config.threads):
         facts = {
             **_facts(trainer.device),
             "image_shape": list(dataset.image_shape),
@@ -426,17 +427,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Their number decides the order of sums, and with it the last bit: a resumed run keeps to what it began with."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager
