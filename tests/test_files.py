@@ -96,3 +96,28 @@ def test_table_comes_back_through_a_csv_reader(tmp_path: Path) -> None:
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as stream:
         assert list(csv.reader(stream)) == [["name", "value"], *rows]
     assert b"\r" not in (tmp_path / "a.csv").read_bytes()
+
+
+def test_a_file_that_is_being_read_is_replaced_a_moment_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = iter([True, True])
+    replace = Path.replace
+
+    def refusing(self: Path, target: Path) -> Path:
+        if next(refusals, False):
+            raise PermissionError("in use")  # as Windows says it
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_file_that_may_not_be_replaced_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(self: Path, target: Path) -> Path:
+        raise PermissionError("never")
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    with pytest.raises(PermissionError):
+        write_text(tmp_path / "a.txt", "new")
+    assert names(tmp_path) == []

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from unbraid import evaluate, figures, randomness, runs
+from unbraid.errors import UnbraidError
 from unbraid.progress import progress
 from unbraid.runs import Run
 from unbraid.types import Dataset
@@ -30,6 +31,8 @@ def finish(
     data, which is where the decoder knows what to draw; or from -`span` to `span`.
     """
     dataset = run.data
+    if start is not None and not 0 <= start < len(dataset):
+        raise UnbraidError(f"the image must be one from 0 to {len(dataset) - 1:,} of the data set, not {start:,}")
     encoded = evaluate.encode_sample(run, dataset, show=show)
     found = evaluate.statistics(run, dataset, encoded)
     image = dataset.images(np.array([_middle(dataset) if start is None else start]))
@@ -101,7 +104,8 @@ def draw_scores(run: Run, *, theme: str = "light") -> None:
     for metric, found in runs.read_scores(run.path).get("metrics", {}).items():
         for kind, rows in found["matrices"].items():
             matrix = np.array(rows, float)
-            if matrix.shape == (len(latents), len(names)):
+            of_latents = matrix.shape == (len(latents), len(names))
+            if of_latents and f"{metric}_{kind}".isidentifier():  # a file's words become the name of a file
                 title = f"{metric}: {kind.replace('_', ' ')}"
                 figure = figures.heat_map(matrix, latents, names, title=title, theme=theme)
                 figures.save(figure, run.figure(f"score-{metric}-{kind}.png"))
@@ -136,11 +140,12 @@ def _animations(
 
 
 def _middle(dataset: Dataset) -> int:
-    """The index of the image in the middle of the grid of factors; 0 where there is no full grid."""
-    sizes = [size for size in dataset.factor_sizes if size is not None]
-    if not sizes or len(sizes) < len(dataset.factor_sizes) or int(np.prod(sizes)) != len(dataset):
+    """The index of the image in the middle of the grid of factors; 0 where there is not one such image."""
+    middle = [size // 2 for size in dataset.factor_sizes if size is not None]
+    try:
+        return int(dataset.indices(np.array([middle]))[0])
+    except UnbraidError:
         return 0
-    return int(dataset.indices(np.array([[size // 2 for size in sizes]]))[0])
 
 
 def contact_sheet(dataset: Dataset, path: Path, *, theme: str = "light") -> Path:

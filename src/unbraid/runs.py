@@ -140,7 +140,8 @@ def load_tensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            # copies: a tensor that stayed a view of the file would keep Windows from ever replacing it
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise UnbraidError(f"cannot read {path}: {error}") from None
     return tensors, metadata if isinstance(metadata, dict) else {}
@@ -222,10 +223,15 @@ def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
 
 
 def to_device(model: "VAE", device: "torch.device") -> "VAE":
-    """The model on `device`, in the memory layout in which convolution kernels of oneDNN and cuDNN are fastest."""
+    """The model on `device`, in the memory layout in which its convolutions are fastest.
+
+    That is channels_last with oneDNN and cuDNN. Metal gains nothing from it, and some of its releases leave weights
+    that are not contiguous as they are when an optimizer should change them.
+    """
     import torch
 
-    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
+    return model.to(device, memory_format=layout)  # type: ignore[call-overload]
 
 
 def load_data(config: Config) -> "Dataset":

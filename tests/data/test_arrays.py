@@ -16,8 +16,10 @@ def test_layouts():
     assert np.array_equal(from_arrays(COLOUR).images(ALL), COLOUR)
     assert np.array_equal(from_arrays(np.moveaxis(COLOUR, 1, 3)).images(ALL), COLOUR)
     assert from_arrays(np.ones((5, 3, 7, 3), np.uint8)).image_shape == (3, 7, 3)  # both would do: the second axis is C
-    with pytest.raises(UnbraidError, match="no axis for channels"):
-        from_arrays(np.zeros((2, 6, 8, 5), np.uint8))
+    assert from_arrays(np.ones((5, 2, 7, 3), np.uint8)).image_shape == (3, 2, 7)
+    for channels in (2, 4, 5):
+        with pytest.raises(UnbraidError, match="no axis for channels"):
+            from_arrays(np.zeros((2, 6, 8, channels), np.uint8))
 
 
 def test_kinds_of_pixels():

@@ -106,10 +106,14 @@ def test_a_factor_that_never_changes_is_drawn_all_the_same(value) -> None:
     latent_against_factor(codes, np.zeros((50, 1)), ["f"], [1])
 
 
+def test_where_no_code_varies_all_latents_are_drawn(words_of) -> None:
+    figure = latent_against_factor(np.zeros((6, 2)), np.arange(6)[:, None] % 3, ["f"], [3])
+    assert [word.text for word in words_of(figure) if word.text in ("z0", "z1")] == ["z0", "z1"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"codes": np.zeros((5, 2))}, "no latent's codes vary"),
         ({"codes": np.zeros(5)}, r"codes must have the shape \[N, L\]"),
         ({"factors": np.zeros((4, 1))}, r"factors must have the shape \[N, F\] with N = 5"),
         ({"factors": np.full((5, 1), 0.5)}, "factor f must be value indices from 0 to 2"),

@@ -10,17 +10,17 @@ from unbraid.data.pixels import Pixels
 from unbraid.data.stored import Stored
 from unbraid.errors import UnbraidError
 
-_MOST_CHANNELS = 4
+_CHANNELS = (1, 3)  # grey and RGB
 
 
 def from_arrays(images: Any, factors: Any = None, factor_names: Sequence[str] | None = None) -> Stored:
     """A data set of images [N, H, W], [N, C, H, W] or [N, H, W, C], and the factors [N, F] behind them if known.
 
     Images are bytes from 0 to 255, floats from 0 to 1 (kept as bytes, so rounded to 1/255) or truth values; bytes that
-    are all 0 or 1 mean black and white. The second axis is C where it is 1 to 4 long, else the last axis where that
-    is. A factor is discrete, with values 0, 1, ..., max, where all its values are whole numbers, and continuous
-    otherwise; its name is factor_1, factor_2, ... unless given. `indices` finds an image where its factors occur once.
-    Raises UnbraidError where an array is none of this.
+    are all 0 or 1 mean black and white. The second axis is C where it is 1 (grey) or 3 (RGB) long, else the last
+    axis where that is. A factor is discrete, with values 0, 1, ..., max, where all its values are whole numbers, and
+    continuous otherwise; its name is factor_1, factor_2, ... unless given. `indices` finds an image where its factors
+    occur once. Raises UnbraidError where an array is none of this.
     """
     pixels = _bytes(np.asarray(images))
     labels = _labels(factors, factor_names, len(pixels))
@@ -50,11 +50,11 @@ def _bytes(images: np.ndarray) -> np.ndarray:
         images = images.astype(np.uint8) * np.uint8(255)
     if images.ndim == 3:
         return np.ascontiguousarray(images[:, None])
-    if images.shape[1] > _MOST_CHANNELS:
-        if images.shape[3] > _MOST_CHANNELS:
+    if images.shape[1] not in _CHANNELS:
+        if images.shape[3] not in _CHANNELS:
             raise UnbraidError(
-                f"images {list(images.shape)} have no axis for channels: the second or the last must be 1 to "
-                f"{_MOST_CHANNELS} long"
+                f"images {list(images.shape)} have no axis for channels: the second or the last must be 1 (grey) or 3 "
+                "(RGB) long"
             )
         images = np.moveaxis(images, 3, 1)
     return np.ascontiguousarray(images)

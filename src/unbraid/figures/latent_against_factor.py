@@ -38,8 +38,8 @@ def latent_against_factor(
     A disentangled latent has flat lines under every factor but one, and a narrow band under that one. The factors are
     value indices; a continuous one, of size None, is cut into 20 bins of equal width. `latents` are those shown, in
     this order; by default those whose codes have a standard deviation of at least 0.05, the one that varies most
-    first. `position` names the factors of x (to the right) and y (downwards): in their stead stands a map of the mean
-    code at every position. One range of codes serves the whole figure.
+    first, or all where none does. `position` names the factors of x (to the right) and y (downwards): in their stead
+    stands a map of the mean code at every position. One range of codes serves the whole figure.
     """
     codes = numbers(codes, "codes", "N L")
     table = numbers(factors, "factors", "N F", N=len(codes))
@@ -102,9 +102,8 @@ def _shown(codes: np.ndarray, latents: Sequence[int] | None) -> list[int]:
     count = codes.shape[1]
     if latents is None:
         deviations = codes.std(axis=0)
-        latents = [int(i) for i in np.argsort(-deviations, kind="stable") if deviations[i] >= _STILL]
-        if not latents:
-            raise UnbraidError("no latent's codes vary: name the latents to be shown all the same")
+        order = np.argsort(-deviations, kind="stable").tolist()
+        latents = [latent for latent in order if deviations[latent] >= _STILL] or order
     if len(latents) == 0 or not all(0 <= latent < count for latent in latents):
         raise UnbraidError(f"latents must be numbers from 0 to {count - 1}, not {list(latents)}")
     return list(latents)
