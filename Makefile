@@ -1,7 +1,12 @@
 # Everything from a fresh machine with Python 3.11+ and make: `make demo`, `make test`.
-PYTHON ?= python3
 VENV := .venv
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := $(VENV)/Scripts
+else
+PYTHON ?= python3
 BIN := $(VENV)/bin
+endif
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test test-slow study-balls study-dsprites docs format clean
