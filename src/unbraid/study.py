@@ -5,10 +5,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from unbraid.config import Config
 from unbraid.errors import UnbraidError
 from unbraid.processors import cores
 from unbraid.progress import progress
+
+Finish = Callable[[Path], None]
 
 SUMMARY = "study.json"
 
@@ -41,7 +42,7 @@ class Outcome:
 def run_study(
     cells: list[Cell],
     out: Path,
-    finish: Callable[[Path], None],
+    finish: Finish,
     *,
     jobs: int | None = None,
     show_progress: bool = True,
@@ -60,26 +61,24 @@ def run_study(
     jobs = min(jobs or (1 if on_accelerator else cores()), len(plans))
     threads = max(1, cores() // jobs)
     total = sum(config.steps for _, config in plans)
-    with (
-        _workers(jobs, threads) as pool,
-        progress("study", total, show=show_progress, initial=_steps_done(plans, out)) as bar,
-    ):
-        futures = {pool.submit(_work, out / cell.name, dict(cell.settings), finish): cell for cell, _ in plans}
-        pending: set[Future[str | None]] = set(futures)
-        while pending:
-            _, pending = wait(pending, timeout=0.5)
-            done = len(futures) - len(pending)
-            bar.advance(_steps_done(plans, out) - bar.done, f"{done}/{len(plans)} runs")
-    outcomes = [Outcome(cell.name, _error(future)) for future, cell in futures.items()]
+    waiting, workers, errors = [cell for cell, _ in plans], list[_Worker](), dict[str, str | None]()
+    with _ended(workers), progress("study", total, show=show_progress, initial=_steps_done(plans, out)) as bar:
+        while waiting or workers:
+            while waiting and len(workers) < jobs:
+                workers.append(_Worker(finish, threads))
+                workers[-1].begin(waiting.pop(0), out)
+            ready = wait([worker.connection for worker in workers], timeout=0.5)
+            for worker in [worker for worker in workers if worker.connection in ready]:
+                errors[worker.cell.name] = worker.error()
+                if waiting and worker.process.is_alive():
+                    worker.begin(waiting.pop(0), out)
+                else:
+                    worker.connection.close()
+                    workers.remove(worker)
+            bar.advance(_steps_done(plans, out) - bar.done, f"{len(errors)}/{len(plans)} runs")
+    outcomes = [Outcome(cell.name, errors[cell.name]) for cell in cells]
     files.write_json(out / SUMMARY, {outcome.name: outcome.error or "finished" for outcome in outcomes})
     return outcomes
-
-
-def _error(future: "Future[str | None]") -> str | None:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return "a worker was killed, perhaps for want of memory: the same command goes on, and fewer jobs need less"
 
 
 def refuse_other_settings(folder: Path, config: Config) -> None:
@@ -99,7 +98,54 @@ def _steps_done(plans: list[tuple[Cell, Config]], out: Path) -> int:
     return sum(runs.steps_done(out / cell.name) for cell, _ in plans)
 
 
-def _work(folder: Path, settings: dict[str, Any], finish: Callable[[Path], None]) -> str | None:
+class _Worker:
+    """A process that trains one cell after another, and the one that it is at.
+
+    No pool of the standard library, where one worker that is killed takes the others with it.
+    """
+
+    cell: Cell
+
+    def __init__(self, finish: Finish, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")  # a forked torch may hang on the locks of its parent's threads
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, finish, threads))
+        with _ctrl_c_held_back():
+            self.process.start()
+        theirs.close()
+
+    def begin(self, cell: Cell, out: Path) -> None:
+        self.cell = cell
+        with suppress(BrokenPipeError):  # if it is dead, `error` will say so
+            self.connection.send((out / cell.name, dict(cell.settings)))
+
+    def error(self) -> str | None:
+        """Why the cell failed, None where all went well; waits for the answer."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            return (
+                f"its process was ended from outside (exit code {self.process.exitcode}), perhaps for want of memory: "
+                "the same command goes on, and fewer jobs need less"
+            )
+
+
+def _serve(connection: Connection, finish: Finish, threads: int) -> None:
+    """The life of a worker: cells come, errors go, until the connection is closed or it is told to stop."""
+    import torch
+
+    torch.set_num_threads(threads)
+    # a terminal sends Ctrl-C to every process; the workers wait for the word of their parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            folder, settings = connection.recv()
+            connection.send(_work(folder, settings, finish))
+
+
+def _work(folder: Path, settings: dict[str, Any], finish: Finish) -> str | None:
     """One cell from wherever it stands to its end; the error as a sentence, None where all went well."""
     from unbraid.training import resume, train
 
@@ -113,47 +159,7 @@ def _work(folder: Path, settings: dict[str, Any], finish: Callable[[Path], None]
         return str(error)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    except KeyboardInterrupt:
-        os._exit(1)  # the checkpoint is written, and a worker that lived on would begin the next cell
     return None
-
-
-@contextmanager
-def _workers(jobs: int, threads: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with this one, however it ends; Ctrl-C or SIGTERM lets each write its checkpoint first."""
-    context = multiprocessing.get_context("spawn")  # a forked torch may hang on the locks of its parent's threads
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_prepare_worker, initargs=(threads,))
-    before, others = signal.getsignal(signal.SIGTERM), set(multiprocessing.active_children())
-    in_main = threading.current_thread() is threading.main_thread()
-    if in_main:
-        signal.signal(signal.SIGTERM, _raise_interrupt)
-    try:
-        with pool:
-            try:
-                yield pool
-            except BaseException:
-                for process in set(multiprocessing.active_children()) - others:
-                    process.terminate()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("stopped, everything is kept: the same command goes on") from None
-    finally:
-        if in_main:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _raise_interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _prepare_worker(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
-    # a terminal sends Ctrl-C to every process; the workers wait for the word of their parent
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
@@ -162,3 +168,40 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """A process started in here sees no Ctrl-C, not even while it is importing; this one sees it on the way out."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ended(workers: list[_Worker]) -> Iterator[None]:
+    """However the block ends, its workers end too; Ctrl-C or SIGTERM lets each write its checkpoint first."""
+    before = signal.getsignal(signal.SIGTERM)
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main:
+        signal.signal(signal.SIGTERM, _raise_interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped, everything is kept: the same command goes on") from None
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _raise_interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
