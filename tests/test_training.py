@@ -383,8 +383,8 @@ class TestRandomness:
 
 
 class TestGivenData:
-    @pytest.mark.parametrize("shape", [(20, 16, 12), (20, 3, 16, 16), (20, 16, 16, 3), (20, 2, 8, 8), (20, 8, 8, 4)])
-    def test_arrays_of_any_channels_train(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    @pytest.mark.parametrize("shape", [(20, 16, 12), (20, 3, 16, 16), (20, 16, 16, 3), (20, 1, 8, 8)])
+    def test_arrays_grey_and_rgb_train(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         images = np.random.default_rng(0).random(shape)
         run = small_run("beta_vae", tmp_path / "run", from_arrays(images), steps=10)
         assert run.config.data == "given"
