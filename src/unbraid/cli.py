@@ -1,6 +1,7 @@
 """The command line: parse, call, print. Heavy imports wait until a command needs them, so that --help is quick."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from unbraid import __version__
 from unbraid.errors import UnbraidError
+from unbraid.registry import lookup, suggest
 
 EXIT_REFUSED, EXIT_FAILED, EXIT_INTERRUPTED = 2, 1, 130
 
@@ -17,22 +19,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _print_anywhere()
     try:
+        if arguments and not arguments[0].startswith("-"):
+            lookup(COMMANDS, arguments[0], "command")
         parser = _parser(arguments[0] if arguments else "")
         chosen = parser.parse_args(arguments)
         if not hasattr(chosen, "run"):
             parser.print_help()
             return 0
-        return chosen.run(chosen) or 0
+        code = chosen.run(chosen) or 0
+        sys.stdout.flush()
+        return code
     except UnbraidError as error:
         return _say(f"unbraid: {error}", EXIT_REFUSED)
     except KeyboardInterrupt as interruption:
         return _say(f"\nunbraid: {interruption or 'interrupted'}", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must the flush at exit find it gone
         return 0
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         return _say(f"unbraid: the system refused{where}: {error.strerror or error}", EXIT_REFUSED)
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        return _say("unbraid: there is not enough memory: try a smaller batch_size, model or image", EXIT_REFUSED)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Of any kind: PyTorch has one exception for an accelerator and a plain RuntimeError for the CPU."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
 
 
 def _print_anywhere() -> None:
@@ -48,6 +65,15 @@ def _say(text: str, code: int) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
+    """Refuses as the rest of the package does, and suggests the nearest flag."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        chosen, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            self.error(f'there is no argument "{flag}" here{suggest(flag, self._option_string_actions)}')
+        return chosen, unknown
+
     def error(self, message: str) -> Any:
         raise UnbraidError(f"{message} (see `{self.prog} --help`)")
 
@@ -88,7 +114,10 @@ def _run_demo(chosen: argparse.Namespace) -> None:
 
     config = presets.demo(chosen.steps, seed=chosen.seed, device=chosen.device)
     study.refuse_other_settings(chosen.out, config)
-    run = training.resume(chosen.out) if runs.is_run(chosen.out) else training.train(config, out=chosen.out)
+    if runs.is_run(chosen.out):
+        run = training.resume(chosen.out, device=chosen.device)
+    else:
+        run = training.train(config, out=chosen.out)
     _finish(run)
 
 
@@ -147,10 +176,14 @@ def _run_train(chosen: argparse.Namespace) -> None:
 
     values = {k.removeprefix("set_"): v for k, v in vars(chosen).items() if k.startswith("set_") and v is not None}
     if chosen.resume is not None:
-        given = [_flag(name) for name in values] + [f for f in ("out", "config") if getattr(chosen, f) is not None]
+        given = [
+            _flag(name)
+            for name in (*values, "out", "config", "dry_run")
+            if (name in values and name != "device") or vars(chosen).get(name)
+        ]
         if given:
             raise UnbraidError(f"--resume takes the settings of the run as they are: drop {', '.join(given)}")
-        run = training.resume(chosen.resume)
+        run = training.resume(chosen.resume, device=values.get("device"))
     else:
         resolved = config.resolve({**(config.read(chosen.config) if chosen.config else {}), **values})
         if chosen.dry_run:
@@ -175,6 +208,7 @@ def _study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", default="0", help="of every run (default: 0)")
     parser.add_argument("--jobs", type=int, help="runs side by side (default: one a core; 1 on a GPU)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--theme", choices=["light", "dark"], default="light", help="of the figures")
     parser.set_defaults(run=_run_study)
 
 
@@ -185,7 +219,7 @@ def _run_study(chosen: argparse.Namespace) -> int:
     settings = {"seed": chosen.seed, "device": chosen.device}
     if chosen.steps is not None:
         settings["steps"] = chosen.steps
-    failed = presets.run(chosen.name, out, settings, jobs=chosen.jobs)
+    failed = presets.run(chosen.name, out, settings, jobs=chosen.jobs, theme=chosen.theme)
     return EXIT_FAILED if failed else 0
 
 

@@ -37,6 +37,7 @@ _TABLES: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "likelihood": ("likelihood", {name: entry.nll for name, entry in LIKELIHOODS.items()}),
     "optimizer": ("optimizer", dict(OPTIMIZERS)),
 }
+_MOST_THREADS = 1024
 _LARGEST_FILE = 1_000_000  # bytes; a config is a page of text
 
 
@@ -192,9 +193,16 @@ def _check_ranges(config: Config) -> None:
     for name, bound in least.items():
         if getattr(config, name) < bound:
             raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")
+    if config.threads > _MOST_THREADS:
+        raise UnbraidError(f"threads must be at most {_MOST_THREADS}, not {config.threads}")
     for name in ("aux_lr", "clip", "prune", "checkpoint_minutes"):
         if getattr(config, name) < 0:
             raise UnbraidError(f"{name} must not be negative, and {getattr(config, name)} is")
+    for name in (*_parameters("objective", config.objective), *_parameters("likelihood", config.likelihood)):
+        value = config.options[name]
+        least_value = "above 0" if name == "sigma" else "at least 0"  # a deviation, and weights
+        if isinstance(value, int | float) and (value < 0 or (value == 0 and name == "sigma")):
+            raise UnbraidError(f"{name} must be {least_value}, not {value:g}")
     if isinstance(config.lr, float) and config.lr <= 0:
         raise UnbraidError(f"lr must be above 0, not {config.lr}")
 
