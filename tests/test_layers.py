@@ -16,7 +16,7 @@ FLOORS = (
     "data models objectives metrics figures",
     "config",
     "runs",
-    "logs evaluate",
+    "logs surroundings evaluate",
     "training selection",
     "pictures tables",
     "study",

@@ -15,7 +15,7 @@ from unbraid.runs import Run
 
 ALWAYS = {"traversals.png", "reconstructions.png", "training_curves.png", "posterior_variance.png", "traversals.gif"}
 OF_FACTORS = {"mutual_information.png", "latents_against_factors.png"}
-OF_LATENTS = {"z0.gif", "z1.gif", "z2.gif"}
+OF_LATENTS = {f"z{latent}.{kind}" for latent in range(3) for kind in ("gif", "png")}
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 from unbraid import randomness, runs
 from unbraid.errors import UnbraidError
 from unbraid.information import entropy, equal_width_bins, mutual_information
-from unbraid.metrics import METRICS, Result, results
+from unbraid.metrics import METRICS, Result, choose, results
 from unbraid.probability import LIKELIHOODS, bernoulli_floor, kl_per_latent
 from unbraid.processors import cores, threads
 from unbraid.progress import progress
@@ -198,6 +198,8 @@ def score_run(
         own, others = [n for n in asked if n in _OF_A_RUN], [n for n in asked if n not in _OF_A_RUN]
     found: dict[str, Result] = {}
     if others is None or others:
+        if dataset.factor_names:
+            choose(others, dataset.factor_sizes, posterior=True)  # refuses now rather than after minutes of encoding
         found = results(representation(run, dataset, seed=seed, show=show), others, seed, show=show)
     found |= {name: _OF_A_RUN[name](run, dataset, seed) for name in own}
     runs.write_scores(run.path, found, seed)

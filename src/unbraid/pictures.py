@@ -35,8 +35,12 @@ def finish(
         raise UnbraidError(f"the image must be one from 0 to {len(dataset) - 1:,} of the data set, not {start:,}")
     encoded = evaluate.encode_sample(run, dataset, show=show)
     found = evaluate.statistics(run, dataset, encoded)
-    image = dataset.images(np.array([_middle(dataset) if start is None else start]))
-    variance = encoded.variance if start is None else np.exp(run.encode(image)[1][0].double().numpy())
+    index = _middle(dataset) if start is None else start
+    image = dataset.images(np.array([index]))
+    own = np.exp(run.encode(image)[1][0].double().numpy())
+    found |= {"image": index, "image_posterior_variance": own.tolist()}
+    runs.write_statistics(run.path, found)
+    variance = encoded.variance if start is None else own
     tasks: list[Callable[[], None]] = [
         partial(_draw_traversals, run, image, variance, encoded, found, span, theme),
         partial(draw_reconstructions, run, dataset, theme=theme),
@@ -131,12 +135,28 @@ def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, theme: 
 def _animations(
     run: Run, image: np.ndarray, variance: np.ndarray, encoded: evaluate.Encoded, span: float | None, theme: str
 ) -> list[Callable[[], None]]:
-    """One GIF with all latents, the most used first, and one for each."""
+    """One GIF with all latents, the most used first, and for each a GIF and a strip of its own."""
     moved = run.traverse(image, values=_moves(encoded, span, _FRAMES)[0]).numpy()  # [L, T, C, H, W]
     order = np.argsort(variance, kind="stable")
     labels = [f"z{latent}  σ² {variance[latent]:.2f}" for latent in order]
     together = partial(figures.animate_all, moved[order], labels, run.figure("traversals.gif"), theme=theme)
-    return [together, *(partial(figures.animate, moved[n], run.figure(f"z{n}.gif")) for n in range(len(moved)))]
+    alone = [partial(figures.animate, moved[n], run.figure(f"z{n}.gif")) for n in range(len(moved))]
+    return [together, *alone, *_strips(run, image, variance, encoded, span, theme)]
+
+
+def _strips(
+    run: Run, image: np.ndarray, variance: np.ndarray, encoded: evaluate.Encoded, span: float | None, theme: str
+) -> list[Callable[[], None]]:
+    values, shown = _moves(encoded, span, _STILLS)
+    moved = run.traverse(image, values=values).numpy()
+
+    def strip(latent: int) -> None:
+        label = f"z{latent}  σ² {variance[latent]:.2f}"
+        figures.save(
+            figures.traversal_strip(moved[latent], shown, label=label, theme=theme), run.figure(f"z{latent}.png")
+        )
+
+    return [partial(strip, latent) for latent in range(len(moved))]
 
 
 def _middle(dataset: Dataset) -> int:

@@ -17,24 +17,27 @@ from unbraid.study import Cell, Outcome, run_study
 
 @dataclass(frozen=True)
 class Preset:
-    """`finish(run folder)` ends each run in its own process; `conclude(study folder)` draws what compares them."""
+    """`finish(run folder, theme)` ends each run in its own process; `conclude(study folder, theme)` compares them."""
 
     description: str
     cells: list[Cell]
-    finish: Callable[[Path], None]
-    conclude: Callable[[Path], None]
+    finish: Callable[[Path, str], None]
+    conclude: Callable[[Path, str], None]
 
 
-def run(name: str, out: Path, settings: Mapping[str, Any], *, jobs: int | None = None) -> list[Outcome]:
+def run(
+    name: str, out: Path, settings: Mapping[str, Any], *, jobs: int | None = None, theme: str = "light"
+) -> list[Outcome]:
     """Runs the study `name` into `out` with these settings over its own; returns the runs that failed."""
     preset = lookup(PRESETS, name, "study")
     cells = [Cell(cell.name, {**cell.settings, **settings}) for cell in preset.cells]
-    outcomes = run_study(cells, out, preset.finish, jobs=jobs)
+    outcomes = run_study(cells, out, preset.finish, jobs=jobs, theme=theme)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if failed:
-        tables.show(["failed run", "why"], [(outcome.name, outcome.error) for outcome in failed])
+        why = "why (the figures of the whole study wait for these runs)"
+        tables.show(["failed run", why], [(outcome.name, outcome.error) for outcome in failed])
     else:
-        preset.conclude(out)
+        preset.conclude(out, theme)
     tables.show_folder(out)
     return failed
 
@@ -101,7 +104,7 @@ def _balls_cells() -> list[Cell]:
     ]
 
 
-def _finish_balls(folder: Path) -> None:
+def _finish_balls(folder: Path, theme: str) -> None:
     """Ten latents, the most used first, each moved from -3 to 3 in five pictures from the code of one image."""
     run = runs.load(folder)
     dataset = run.data
@@ -119,18 +122,19 @@ def _finish_balls(folder: Path) -> None:
         original=image[0],
         heat=True,
         title=_readable(folder.name),
+        theme=theme,
     )
     figures.save(figure, run.figure("heat_map.png"))
-    pictures.draw_reconstructions(run, dataset)
-    pictures.draw_curves(run)
+    pictures.draw_reconstructions(run, dataset, theme=theme)
+    pictures.draw_curves(run, theme=theme)
 
 
-def _conclude_balls(out: Path) -> None:
+def _conclude_balls(out: Path, theme: str) -> None:
     found = {cell.name: runs.read_statistics(out / cell.name) for cell in PRESETS["balls"].cells}
     for data in _DATA:
         for net in _NETS:
             deviations = {f"β = {beta}": found[_balls_name(net, data, beta)]["posterior_deviation"] for beta in _BETAS}
-            figure = figures.posterior_deviation(deviations, title=_readable(f"{net}-{data}"))
+            figure = figures.posterior_deviation(deviations, title=_readable(f"{net}-{data}"), theme=theme)
             figures.save(figure, out / runs.FIGURES / f"posterior_deviation-{net}-{data}.png")
         records = [(net, beta, found[_balls_name(net, data, beta)]) for net in _NETS for beta in _BETAS]
         floor = float(np.mean([statistics["reconstruction_floor"] for _, _, statistics in records]))
@@ -138,6 +142,7 @@ def _conclude_balls(out: Path) -> None:
             [(_readable(net), beta, each["reconstruction"], each["reconstruction_sd"]) for net, beta, each in records],
             floor=floor,
             title=_readable(data),
+            theme=theme,
         )
         figures.save(figure, out / runs.FIGURES / f"reconstruction-{data}.png")
     columns = ["run", "reconstruction", "above floor", "KL", "ELBO", "active latents", "best of each coordinate"]
@@ -172,17 +177,23 @@ _CAPACITY = Cell(
         "steps": 100_000,
     },
 )
+_CAPACITY_PUBLISHED = ("1.00", "1.00", "0.02", "0.05", "1.00", "0.03", "1.00", "0.01", "0.02", "0.99")
 _CAPACITY_IMAGE = [[1, 2, 5, 0, 0]]  # shape, scale, orientation, pos_x, pos_y of the image that is traversed
 
 
-def _finish_capacity(folder: Path) -> None:
+def _finish_capacity(folder: Path, theme: str) -> None:
     run = runs.load(folder)
     start = int(run.data.indices(np.array(_CAPACITY_IMAGE))[0])
-    pictures.finish(run, start=start, span=pictures.PRIOR_SPAN)
+    pictures.finish(run, start=start, span=pictures.PRIOR_SPAN, theme=theme)
 
 
-def _conclude_capacity(out: Path) -> None:
-    tables.show_latents(runs.read_statistics(out / _CAPACITY.name))
+def _conclude_capacity(out: Path, theme: str) -> None:
+    statistics = runs.read_statistics(out / _CAPACITY.name)
+    tables.show_latents(statistics)
+    print("\nposterior variances of the image that is traversed, beside the published ones")  # noqa: T201
+    ours = [f"{variance:.2f}" for variance in statistics["image_posterior_variance"]]
+    names = [f"z{latent}" for latent in range(len(ours))]
+    tables.show(["", *names], [["ours", *ours], ["published", *_CAPACITY_PUBLISHED]])
     tables.show_folder(out / _CAPACITY.name)
 
 

@@ -45,8 +45,8 @@ STATISTICS = "statistics.json"
 SCORES = "scores.json"
 LOCK = ".lock"
 
-# where a run is computed and how often it reports are not what it is
-FREE_SETTINGS = ("device", "checkpoint_minutes", "log_every")
+# where a run is computed and how often it is saved are not what it is
+FREE_SETTINGS = ("device", "checkpoint_minutes")
 
 
 def is_run(path: Path) -> bool:
@@ -74,6 +74,15 @@ def read_statistics(path: Path) -> dict[str, Any]:
 
 def write_statistics(path: Path, statistics: Mapping[str, Any]) -> None:
     files.write_json(path / STATISTICS, dict(statistics))
+
+
+def drawn(path: Path, theme: str) -> bool:
+    """Whether everything that ends the run at `path` was made, in this theme."""
+    return read_facts(path).get("drawn") == theme
+
+
+def mark_drawn(path: Path, theme: str) -> None:
+    write_facts(path, {**read_facts(path), "drawn": theme})
 
 
 def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
@@ -201,7 +210,7 @@ def choose_device(name: str) -> "torch.device":
 
     if name == "auto":
         mps = torch.backends.mps.is_available()
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+        return _numbered(torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"))
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -210,7 +219,14 @@ def choose_device(name: str) -> "torch.device":
     if not here.get(device.type, False) or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         usable = ", ".join(["auto", *(kind for kind, there in here.items() if there)])
         raise UnbraidError(f'the device "{name}" is not on this machine (usable here: {usable})')
-    return device
+    return _numbered(device)
+
+
+def _numbered(device: "torch.device") -> "torch.device":
+    """cuda as cuda:N, as tensors call it: what is kept per device is then kept once."""
+    import torch
+
+    return torch.device("cuda", torch.cuda.current_device()) if str(device) == "cuda" else device
 
 
 def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
@@ -277,7 +293,7 @@ class Run:
 
         x = self._images(images)
         with torch.inference_mode():
-            parts = [self.model.encode(part.to(self.device)) for part in x.split(1024)]
+            parts = [self.model.encode(_unit(part.to(self.device))) for part in x.split(1024)]
         # joined out here, where the result is a tensor like any other: it may be changed in place and differentiated
         return torch.cat([mean for mean, _ in parts]).cpu(), torch.cat([logvar for _, logvar in parts]).cpu()
 
@@ -328,19 +344,26 @@ class Run:
         return self.decode(codes.flatten(0, 1)).unflatten(0, tuple(steps.shape))
 
     def _images(self, images: "Images") -> "Tensor":
-        """float32 [N, C, H, W] in [0, 1]"""
+        """[N, C, H, W], uint8 or float32 in [0, 1]"""
         import torch
 
         x = _tensor(images, "images")
-        x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+        x = x if x.dtype == torch.uint8 else x.float()
         x = x.unsqueeze(0) if x.ndim == 3 else x
         shape = self.model.image_shape
         if x.ndim != 4 or tuple(x.shape[1:]) != tuple(shape) or not len(x):
             raise UnbraidError(f"this run takes images [N, {', '.join(map(str, shape))}], not {list(x.shape)}")
+        if x.dtype == torch.uint8:
+            return x
         low, high = float(x.min()), float(x.max())
         if not (math.isfinite(low) and math.isfinite(high) and low >= 0 and high <= 1):
             raise UnbraidError(f"images must be uint8, or float in [0, 1]; these reach from {low:g} to {high:g}")
         return x
+
+
+def _unit(images: "Tensor") -> "Tensor":
+    """uint8 as float in [0, 1]; floats as they are."""
+    return images if images.is_floating_point() else images.float() / 255
 
 
 def _tensor(value: Any, name: str) -> "Tensor":

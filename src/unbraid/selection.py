@@ -22,7 +22,7 @@ class Ranking:
     runs: list[str]
     unsupervised: Mapping[str, list[float | None]]  # criterion -> value of each run
     supervised: Mapping[str, list[float | None]]  # metric -> score of each run, from scores.json
-    agreement: Mapping[str, Mapping[str, float]]  # criterion -> metric -> Spearman correlation over the runs with both
+    agreement: Mapping[str, Mapping[str, float | None]]  # criterion -> metric -> Spearman correlation over the runs
 
 
 def rank(study: Path, *, seed: int = 0, show: bool = False) -> Ranking:
@@ -79,14 +79,14 @@ def rank(study: Path, *, seed: int = 0, show: bool = False) -> Ranking:
     )
 
 
-def _correlation(first: list[float | None], second: list[float | None]) -> float:
-    """Spearman correlation over the runs that have both; nan for fewer than three, or where one does not vary."""
+def _correlation(first: list[float | None], second: list[float | None]) -> float | None:
+    """Spearman correlation over the runs that have both; None for fewer than three, or where one does not vary."""
     from scipy.stats import rankdata
 
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if len(pairs) < 3:
-        return float("nan")
+        return None
     ranks = rankdata(np.array(pairs), axis=0)
     if (ranks.std(0) == 0).any():
-        return float("nan")
+        return None
     return float(np.corrcoef(ranks.T)[0, 1])

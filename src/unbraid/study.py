@@ -18,7 +18,7 @@ from unbraid.errors import UnbraidError
 from unbraid.processors import cores
 from unbraid.progress import progress
 
-Finish = Callable[[Path], None]
+Finish = Callable[[Path, str], None]
 
 SUMMARY = "study.json"
 
@@ -45,9 +45,10 @@ def run_study(
     finish: Finish,
     *,
     jobs: int | None = None,
+    theme: str = "light",
     show_progress: bool = True,
 ) -> list[Outcome]:
-    """Trains every cell into `out`/<name> and calls `finish(run folder)` for each, in `jobs` processes.
+    """Trains every cell into `out`/<name> and calls `finish(run folder, theme)` for each, in `jobs` processes.
 
     What is finished is not done again and what was begun goes on, so a killed study is simply started again. A cell
     that fails is reported and stops no other. Raises UnbraidError where `out` holds runs of other settings.
@@ -66,12 +67,12 @@ def run_study(
         while waiting or workers:
             while waiting and len(workers) < jobs:
                 workers.append(_Worker(finish, threads))
-                workers[-1].begin(waiting.pop(0), out)
+                workers[-1].begin(waiting.pop(0), out, theme)
             ready = wait([worker.connection for worker in workers], timeout=0.5)
             for worker in [worker for worker in workers if worker.connection in ready]:
                 errors[worker.cell.name] = worker.error()
                 if waiting and worker.process.is_alive():
-                    worker.begin(waiting.pop(0), out)
+                    worker.begin(waiting.pop(0), out, theme)
                 else:
                     worker.connection.close()
                     workers.remove(worker)
@@ -114,10 +115,10 @@ class _Worker:
             self.process.start()
         theirs.close()
 
-    def begin(self, cell: Cell, out: Path) -> None:
+    def begin(self, cell: Cell, out: Path, theme: str) -> None:
         self.cell = cell
         with suppress(BrokenPipeError):  # if it is dead, `error` will say so
-            self.connection.send((out / cell.name, dict(cell.settings)))
+            self.connection.send((out / cell.name, dict(cell.settings), theme))
 
     def error(self) -> str | None:
         """Why the cell failed, None where all went well; waits for the answer."""
@@ -141,20 +142,22 @@ def _serve(connection: Connection, finish: Finish, threads: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, KeyboardInterrupt):
         while True:
-            folder, settings = connection.recv()
-            connection.send(_work(folder, settings, finish))
+            folder, settings, theme = connection.recv()
+            connection.send(_work(folder, settings, finish, theme))
 
 
-def _work(folder: Path, settings: dict[str, Any], finish: Finish) -> str | None:
+def _work(folder: Path, settings: dict[str, Any], finish: Finish, theme: str) -> str | None:
     """One cell from wherever it stands to its end; the error as a sentence, None where all went well."""
     from unbraid.training import resume, train
 
     try:
         if runs.is_run(folder):
-            resume(folder, show_progress=False)
+            resume(folder, device=settings.get("device"), show_progress=False)
         else:
             train(configs.resolve(settings), out=folder, show_progress=False)
-        finish(folder)
+        if not runs.drawn(folder, theme):
+            finish(folder, theme)
+            runs.mark_drawn(folder, theme)
     except UnbraidError as error:
         return str(error)
     except Exception as error:

@@ -28,7 +28,9 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | Non
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH_WITHOUT_TERMINAL)
-    console.print(table)
+    with console.capture() as printed:  # where the reader has gone, rich would end the program with code 1
+        console.print(table)
+    print(printed.get(), end="")  # noqa: T201
 
 
 def _is_number(cell: Any) -> bool:
@@ -125,10 +127,13 @@ def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
 
 def show_ranking(ranking: "Ranking") -> None:
     """The runs of a study, best first without labels, and how that order agrees with the supervised scores."""
-    columns = {**ranking.unsupervised, **ranking.supervised}
-    rows = [[name, *(column[n] for column in columns.values())] for n, name in enumerate(ranking.runs)]
-    show(["run", *columns], rows, "Runs by UDR (agreement with other seeds; no labels used)")
-    if ranking.supervised:
-        agreement = [[name, *row.values()] for name, row in ranking.agreement.items()]
+    rows = [[name, *(column[n] for column in ranking.unsupervised.values())] for n, name in enumerate(ranking.runs)]
+    show(["run", *ranking.unsupervised], rows, "Runs by UDR (agreement with other seeds; no labels used)")
+    if ranking.supervised:  # a row each: there are more metrics than a line has room for
+        agreement = [
+            [metric, scores[0], *(row[metric] for row in ranking.agreement.values())]
+            for metric, scores in ranking.supervised.items()
+        ]
         print()  # noqa: T201
-        show(["criterion", *ranking.supervised], agreement, "Rank correlation of each criterion with supervised scores")
+        title = "Supervised scores, and the rank correlation of each criterion with them over the runs"
+        show(["metric", "best run's score", *ranking.agreement], agreement, title)

@@ -1,12 +1,10 @@
 """One step, one loop. A run is a function of its config: step s of a resumed run is step s of an unbroken one."""
 
+import dataclasses
 import math
 import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +22,7 @@ from unbraid.optimizers import OPTIMIZERS
 from unbraid.probability import LIKELIHOODS
 from unbraid.processors import threads
 from unbraid.progress import progress
+from unbraid.surroundings import denormals_flushed, interrupts, locked
 from unbraid.types import Batches, Dataset, Forward, Terms
 
 if TYPE_CHECKING:
@@ -217,10 +216,17 @@ def train(
     return _train(folder, configs.resolve(config.flat()), given, show_progress, new=True)
 
 
-def resume(path: str | Path, *, data: Dataset | None = None, show_progress: bool = True) -> runs.Run:
-    """Goes on with the run in `path` from its last checkpoint; a finished run is returned as it is."""
+def resume(
+    path: str | Path, *, data: Dataset | None = None, device: str | None = None, show_progress: bool = True
+) -> runs.Run:
+    """Goes on with the run in `path` from its last checkpoint; a finished run is returned as it is.
+
+    `device` is where, by default where it was begun; on another kind of device the last bits differ.
+    """
     folder = Path(path)
     config = runs.read_config(folder)
+    if device is not None:
+        config = dataclasses.replace(config, device=device)
     if runs.state(folder) == "finished":
         return runs.load(folder, config.device, data)
     if data is not None:
@@ -258,7 +264,7 @@ def _train(folder: Path, config: Config, given: Dataset | None, show_progress: b
     device = runs.choose_device(config.device)
     dataset = given if given is not None else runs.load_data(config)
     trainer = Trainer(config, dataset, device)
-    with _locked(folder), _denormals_flushed():
+    with locked(folder), denormals_flushed():
         if new:
             _refuse_run(folder)  # another process may have come first
         if runs.state(folder) != "finished":
@@ -278,6 +284,7 @@ def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset, show_progr
             "image_shape": list(dataset.image_shape),
             "n_data": len(dataset),
             "parameters": trainer.parameter_counts(),
+            **_beta_norm(trainer.config, dataset.image_shape),
         }
         _Loop(folder, trainer, dataset, facts, start, seconds, show_progress).run()
 
@@ -303,6 +310,12 @@ def _restore(trainer: Trainer, checkpoint: Path) -> tuple[int, float]:
 def parameter_counts(config: Config, dataset: Dataset) -> dict[str, int]:
     """What `Trainer.parameter_counts` says of a run that is not trained yet."""
     return Trainer(config, dataset, torch.device("cpu")).parameter_counts()
+
+
+def _beta_norm(config: Config, image_shape: Sequence[int]) -> dict[str, float]:
+    """beta L / (C H W), which compares betas across image sizes (Higgins 2017); {} without one beta."""
+    beta = config.options.get("beta")
+    return {"beta_norm": beta * config.latent_dim / math.prod(image_shape)} if isinstance(beta, float) else {}
 
 
 def _facts(device: torch.device) -> dict[str, Any]:
@@ -346,7 +359,7 @@ class _Loop:
         pictures = {config.steps * part // 10 for part in range(1, 11)}
         with (
             self.board,
-            _interrupts() as interrupted,
+            interrupts() as interrupted,
             progress("train", config.steps, initial=self.start, show=self.show_progress) as bar,
         ):
             for step in range(self.start, config.steps):
@@ -407,57 +420,3 @@ class _Loop:
             f"the loss stopped being a number at or before step {step:,}, so training stopped; {kept} in "
             f"{self.folder}: try a smaller lr, or clip=1000"
         )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One process a run folder."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / runs.LOCK)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UnbraidError(f"another process is training in {folder}: wait for it, or choose another folder") from None
-    except (OSError, NotImplementedError) as error:  # the latter from a file system without locks
-        why = getattr(error, "strerror", None) or error
-        raise UnbraidError(f"cannot write the run folder {folder}: {why}") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _denormals_flushed() -> Iterator[None]:
-    """Numbers below 1e-38 count as 0: they carry nothing here, and a CPU works on them many times slower."""
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-
-
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once. Only the main thread may ask."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signals = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-
-    def handle(number: int, frame: Any) -> None:
-        if event.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        event.set()
-
-    for number in signals:
-        signal.signal(number, handle)
-    try:
-        yield event
-    finally:
-        for number in signals:
-            signal.signal(number, before[number])
