@@ -196,6 +196,18 @@ class TestScores:
         found = evaluate.score_run(run, ["mig", "sap", "factor_vae", "beta_vae", "unsupervised", "modularity", "irs"])
         assert found["mig"].score == 0 and all(math.isfinite(result.score) for result in found.values())
 
+    @pytest.mark.parametrize(
+        ("name", "sentence"),
+        [("mgi", 'did you mean "mig"'), ("udr", "unbraid select"), ("dci_rf", "needs discrete factors")],
+    )
+    def test_what_cannot_be_scored_is_refused_before_anything_is_encoded(
+        self, oracle: Oracle, monkeypatch: pytest.MonkeyPatch, name: str, sentence: str
+    ) -> None:
+        monkeypatch.setattr(evaluate, "encode_images", lambda *arguments, **options: pytest.fail("encoded"))
+        run = Run(oracle.path, oracle.config, oracle.facts, oracle.model, continuous(72))
+        with pytest.raises(UnbraidError, match=sentence):
+            evaluate.score_run(run, [name])
+
     def test_the_whole_grid_is_the_population(self, oracle: Oracle) -> None:
         rep = evaluate.representation(oracle, squares())
         assert rep.population and rep.test_codes is None and rep.factor_sizes == (2, 6, 6)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metric_cases import GRID, RNG, UNIT, bins_by_division, random_rep, rep
 
-from unbraid.metrics import irs
+from unbraid.metrics import irs, score
 from unbraid.types import Representation
 
 
@@ -48,6 +48,14 @@ def test_known_codes() -> None:
     assert perfect.score == pytest.approx(1)
     assert np.diag(perfect.matrices["robustness"]) == pytest.approx(1)
     assert irs(rep(-3 * UNIT[:, [2, 0, 1]]), RNG).score == pytest.approx(1)
+
+
+def test_a_gap_between_indices_is_seen_by_the_bins() -> None:
+    """Of 40 values in 20 bins, 0 and 1 share one, and so they must where a small sample has few of the others."""
+    rng = np.random.default_rng(0)
+    factors = np.c_[rng.choice([0, 1, 5, 20, 39], 60), np.arange(60) % 3]
+    codes = factors + 0.1 * rng.normal(size=(60, 2))
+    assert score(codes, factors, ["irs"])["irs"] == pytest.approx(slow_irs(rep(codes, factors)), abs=1e-9)
 
 
 def test_constant_latents_weigh_nothing() -> None:

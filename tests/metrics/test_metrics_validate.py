@@ -20,7 +20,7 @@ CONSTANT = np.c_[GRID[:, :2], np.full(len(GRID), 4)]
         ({"codes": BAD_CODES}, "codes holds NaN or infinity in row 7"),
         ({"factors": BAD_FACTORS}, "factors holds NaN or infinity in row 9"),
         ({"codes": UNIT[:, 0]}, r"codes must have shape \[N, L\], not \[120\]"),
-        ({"codes": [["a", "b"]]}, "codes must be an array of real numbers"),
+        ({"codes": np.array([["a", "b"]])}, "codes must be an array of real numbers, not ndarray of <U1"),
         ({"codes": UNIT * 1j}, "codes must be an array of real numbers"),
         ({"codes": [[1, 2], [3]]}, "codes must be an array of real numbers"),
         ({"codes": None}, r"codes must"),
@@ -55,8 +55,14 @@ def test_values_become_indices_in_rising_order() -> None:
     assert not found.population
 
 
+def test_indices_stay_what_they_are_where_a_sample_lacks_some() -> None:
+    found = representation(UNIT[:3], [[0.0], [7], [39]])
+    assert found.factor_sizes == (40,)
+    assert found.factors[:, 0].tolist() == [0, 7, 39]
+
+
 def test_train_and_test_rows_share_their_indices() -> None:
-    found = representation(UNIT[:3], [[5], [7], [9]], UNIT[:2], [[6], [9]])
+    found = representation(UNIT[:3], [[-5], [7], [9]], UNIT[:2], [[6], [9]])
     assert found.factor_sizes == (4,)
     assert found.factors[:, 0].tolist() == [0, 2, 3]
     assert found.test_factors is not None

@@ -99,6 +99,15 @@ def test_continuous_factors_by_squared_correlation():
     np.testing.assert_allclose(found[3], 0, atol=1e-12)
 
 
+def test_squared_correlation_takes_every_factor_as_continuous():
+    rng = np.random.default_rng(0)
+    factors = rng.integers(5, size=(900, 2))
+    codes = factors @ rng.normal(size=(2, 3)) + rng.normal(size=(900, 3))
+    discrete, continuous = (run(rep(codes, factors, sizes)) for sizes in ((5, 5), (None, None)))
+    assert discrete.parts["squared_correlation"] == continuous.score == continuous.parts["squared_correlation"]
+    assert discrete.score != continuous.score
+
+
 def test_collapsed_latents_guess():
     factors = np.random.default_rng(0).integers(2, size=(3_000, 2))
     found = run(rep(np.full((3_000, 3), 0.1), factors, (2, 2)))

@@ -55,6 +55,20 @@ def test_a_metric_that_was_asked_for_and_cannot_score_says_why() -> None:
         score(UNIT, GRID, ["mgi"])
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("dci", "ask for dci_gbt, dci_rf or dci_lasso"),
+        ("udr", "udr compares runs of several seeds: see `unbraid select STUDY`"),
+        ("reconstruction", "see `unbraid score RUN`"),
+        ("kl", "see `unbraid score RUN`"),
+    ],
+)
+def test_a_name_that_stands_elsewhere_says_where(name: str, sentence: str) -> None:
+    with pytest.raises(UnbraidError, match=sentence):
+        score(UNIT, GRID, ["mig", name])
+
+
 def test_a_score_depends_on_the_seed_and_on_nothing_else_that_is_asked() -> None:
     codes = UNIT + np.random.default_rng(0).normal(size=UNIT.shape)
     names = ["factor_vae", "beta_vae", "mig"]

@@ -30,7 +30,7 @@ from unbraid.randomness import numpy_generator
 from unbraid.registry import lookup
 from unbraid.types import Representation
 
-__all__ = ["METRICS", "Metric", "Result", "results", "score"]
+__all__ = ["METRICS", "Metric", "Result", "choose", "results", "score"]
 
 METRICS: dict[str, Metric] = {
     "beta_vae": Metric(
@@ -81,6 +81,34 @@ METRICS: dict[str, Metric] = {
 }
 
 
+# Names one may expect in the table, and where to find them.
+_ELSEWHERE = {
+    "dci": "dci depends on what predicts the factors: ask for dci_gbt, dci_rf or dci_lasso",
+    "udr": "udr compares runs of several seeds: see `unbraid select STUDY`, or unbraid.metrics.udr.udr for arrays",
+    "reconstruction": "reconstruction needs the images and the decoder: see `unbraid score RUN`",
+    "kl": "kl needs q(z|x) of a trained run: see `unbraid score RUN`",
+}
+
+
+def choose(
+    metrics: Iterable[str] | None, factor_sizes: tuple[int | None, ...], *, posterior: bool
+) -> dict[str, Metric]:
+    """The lines of METRICS that `metrics` names; for None every default one that can score such factors.
+
+    Raises UnbraidError for an unknown metric, or one that was asked for and cannot.
+    """
+    if metrics is None:
+        return {n: m for n, m in METRICS.items() if m.default and not obstacle(n, m, factor_sizes, posterior)}
+    chosen = {}
+    for name in [metrics] if isinstance(metrics, str) else metrics:
+        if name in _ELSEWHERE:
+            raise UnbraidError(_ELSEWHERE[name])
+        chosen[name] = lookup(METRICS, name, "metric")
+        if reason := obstacle(name, chosen[name], factor_sizes, posterior):
+            raise UnbraidError(reason)
+    return chosen
+
+
 def results(
     rep: Representation, metrics: Iterable[str] | None = None, seed: int = 0, *, show: bool = False
 ) -> dict[str, Result]:
@@ -90,14 +118,7 @@ def results(
     are asked for. Raises UnbraidError for an unknown metric, or one that was asked for and cannot score `rep`.
     """
     check(rep)
-    if isinstance(metrics, str):
-        metrics = [metrics]
-    if metrics is None:
-        metrics = [name for name, metric in METRICS.items() if metric.default and not obstacle(rep, name, metric)]
-    chosen = {name: lookup(METRICS, name, "metric") for name in metrics}
-    for name, metric in chosen.items():
-        if reason := obstacle(rep, name, metric):
-            raise UnbraidError(reason)
+    chosen = choose(metrics, rep.factor_sizes, posterior=rep.logvar is not None)
     found = {}
     with progress("score", len(chosen), "metrics", show=show) as bar:
         for name, metric in chosen.items():

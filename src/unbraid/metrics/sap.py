@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from unbraid.metrics.mig import gap
 from unbraid.metrics.result import Result
 from unbraid.metrics.sampling import points
 from unbraid.types import Representation
@@ -20,20 +21,21 @@ def sap(rep: Representation, rng: np.random.Generator, *, train: int = 10_000, t
     in the primal, which finds the optimum that the dual descent of older libraries approaches. Range 0 (the two best
     latents predict equally well) to 1. Failings: thresholds on a line cannot tell many ordered classes apart, so that
     perfect codes of dSprites' factors, of 3 to 40 values, score about 0.2; the scale of a latent matters through C; a
-    factor spread over sine and cosine scores near 0. Carbonneau et al. 2022 use decision trees instead. Matrices:
-    predictability [L, F].
+    factor spread over sine and cosine scores near 0. Carbonneau et al. 2022 use decision trees instead. Parts:
+    squared_correlation, the score were all factors continuous. Matrices: predictability [L, F].
     """
     codes, factors, test_codes, test_factors = points(rep, rng, train, test)
-    predictability = np.empty((codes.shape[1], factors.shape[1]))
-    for k, size in enumerate(rep.factor_sizes):
+    correlation = np.array([[_squared_correlation(code, factor) for factor in factors.T] for code in codes.T])
+    predictability = correlation.copy()
+    for k in (k for k, size in enumerate(rep.factor_sizes) if size is not None):
         for j in range(codes.shape[1]):
-            if size is None:
-                predictability[j, k] = _squared_correlation(codes[:, j], factors[:, k])
-            else:
-                predicted = _classify(codes[:, [j]], factors[:, k], test_codes[:, [j]])
-                predictability[j, k] = np.mean(predicted == test_factors[:, k])
-    second, first = np.sort(predictability, axis=0)[-2:]
-    return Result(float(np.mean(first - second)), matrices={"predictability": predictability})
+            predicted = _classify(codes[:, [j]], factors[:, k], test_codes[:, [j]])
+            predictability[j, k] = np.mean(predicted == test_factors[:, k])
+    return Result(
+        float(np.mean(gap(predictability, axis=0))),
+        {"squared_correlation": float(np.mean(gap(correlation, axis=0)))},
+        {"predictability": predictability},
+    )
 
 
 def _squared_correlation(code: np.ndarray, factor: np.ndarray) -> float:

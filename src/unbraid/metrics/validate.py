@@ -9,17 +9,20 @@ from unbraid.metrics.result import Metric
 from unbraid.types import Representation
 
 _FEWEST_ROWS = 3  # two to fit on and one to test with
+_INDICES = 1_000  # whole numbers from 0 to below this are value indices as they are
 
 
 def _table(value: Any, name: str, columns: str) -> np.ndarray:
     """float64 [N, `columns`], finite."""
+    kind = type(value).__name__
     try:
         array = np.asarray(value)
+        kind += f" of {array.dtype}"
         if np.iscomplexobj(array):
             raise TypeError
         numbers = array.astype(np.float64, copy=False)
     except (TypeError, ValueError):
-        raise UnbraidError(f"{name} must be an array of real numbers, not {type(value).__name__}") from None
+        raise UnbraidError(f"{name} must be an array of real numbers, not {kind}") from None
     if numbers.ndim != 2:
         raise UnbraidError(f"{name} must have shape [N, {columns}], not {list(numbers.shape)}")
     finite = np.isfinite(numbers).all(axis=1)
@@ -73,8 +76,10 @@ def representation(
 ) -> Representation:
     """A checked Representation of a sample: codes [N, L] and factors [N, F], anything numpy can read.
 
-    A factor is discrete where all its values (test rows included) are whole numbers, and its values become the
-    indices 0, 1, ... in rising order; it is continuous otherwise. Raises UnbraidError where an array does not fit.
+    A factor is discrete where all its values (test rows included) are whole numbers, and continuous otherwise. Whole
+    numbers from 0 to 999 stay as they are: a value that a small sample lacks leaves its gap, which the metrics that cut
+    or correlate factors must see. Others become 0, 1, ... in rising order. Raises UnbraidError where an array does not
+    fit.
     """
     codes, factors = _table(codes, "codes", "L"), _table(factors, "factors", "F")
     test_codes = None if test_codes is None else _table(test_codes, "test_codes", "L")
@@ -84,12 +89,13 @@ def representation(
 
     everything = factors.copy() if test_factors is None else np.concatenate([factors, test_factors])
     sizes: list[int | None] = []
-    for column, values in enumerate(everything.T):
-        if (values == np.rint(values)).all():
-            taken, everything[:, column] = np.unique(values, return_inverse=True)
-            sizes.append(len(taken))
-        else:
+    for values in everything.T:
+        if (values != np.rint(values)).any():
             sizes.append(None)
+            continue
+        if values.min() < 0 or values.max() >= _INDICES:
+            values[:] = np.unique(values, return_inverse=True)[1]
+        sizes.append(int(values.max()) + 1)
     if None not in sizes:
         everything = everything.astype(np.int64)
     factors, tested = np.split(everything, [len(factors)])
@@ -98,13 +104,13 @@ def representation(
     )
 
 
-def obstacle(rep: Representation, name: str, metric: Metric) -> str | None:
-    """Why `metric` cannot score `rep`, as a sentence; None where it can."""
-    continuous = [column for column, size in enumerate(rep.factor_sizes) if size is None]
+def obstacle(name: str, metric: Metric, factor_sizes: tuple[int | None, ...], posterior: bool) -> str | None:
+    """Why `metric` cannot score such factors, with or without variances of q(z|x), as a sentence; None where it can."""
+    continuous = [column for column, size in enumerate(factor_sizes) if size is None]
     if metric.needs != "any" and continuous:
         return f"{name} needs discrete factors, and factor {continuous[0]} is not made of whole numbers: bin it first"
-    if metric.needs == "posterior" and rep.logvar is None:
+    if metric.needs == "posterior" and not posterior:
         return f"{name} needs the log-variances of q(z|x) beside its means: give logvar"
-    if len(rep.factor_sizes) < metric.min_factors:
-        return f"{name} compares factors: give at least {metric.min_factors}, not {len(rep.factor_sizes)}"
+    if len(factor_sizes) < metric.min_factors:
+        return f"{name} compares factors: give at least {metric.min_factors}, not {len(factor_sizes)}"
     return None

@@ -1,0 +1,64 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from small_runs import small_run, squares
+
+from unbraid import runs, selection, tables
+from unbraid.errors import UnbraidError
+from unbraid.metrics import METRICS, Result
+from unbraid.selection import Ranking
+
+
+def scored(path: Path, value: float, **settings: int) -> None:
+    run = small_run("beta_vae", path, squares(), steps=2, **settings)
+    runs.write_scores(run.path, {"mig": Result(value), "sap": Result(0.5)}, seed=0)
+
+
+def refused(number: str) -> float:
+    raise AssertionError(f"{number} is no JSON")
+
+
+def strict_json(ranking: Ranking) -> str:
+    text = json.dumps(dataclasses.asdict(ranking))
+    json.loads(text, parse_constant=refused)
+    return text
+
+
+def test_a_correlation_that_nothing_is_known_of_is_none_and_the_ranking_is_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "load_data", lambda *arguments: squares())
+    for seed in range(2):
+        scored(tmp_path / str(seed), 0.1 * seed, seed=seed)
+    ranking = selection.rank(tmp_path)
+    assert ranking.agreement["elbo"] == {"mig": None, "sap": None}, "two runs are too few"
+    strict_json(ranking)
+    scored(tmp_path / "2", 0.2, seed=2)
+    ranking = selection.rank(tmp_path)
+    assert ranking.agreement["elbo"]["mig"] is not None
+    assert ranking.agreement["elbo"]["sap"] is None, "all runs have the same"
+    assert sorted(ranking.runs) == ["0", "1", "2"]
+    strict_json(ranking)
+
+
+def test_one_run_is_no_ranking(tmp_path: Path) -> None:
+    scored(tmp_path / "0", 0.1)
+    with pytest.raises(UnbraidError, match="1 finished run"):
+        selection.rank(tmp_path)
+
+
+def test_the_tables_of_all_metrics_fit_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    criteria = ("udr_lasso", "udr_spearman", "elbo", "-gaussian_tc", "-mean_mi")
+    ranking = Ranking(
+        ["a", "b"],
+        {criterion: [0.123456, None] for criterion in criteria},
+        {metric: [0.5, None] for metric in METRICS},
+        {criterion: dict.fromkeys(METRICS, -0.987654) for criterion in criteria},
+    )
+    tables.show_ranking(ranking)
+    printed = capsys.readouterr().out
+    for name in (*criteria, *METRICS):
+        assert name in printed, "no name is broken over lines"
+    assert len(printed.splitlines()) < len(METRICS) + 12
