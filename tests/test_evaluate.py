@@ -99,10 +99,16 @@ class TestInformation:
         assert evaluate.normalised_mutual_information(codes, np.zeros((50, 0)), ()).shape == (2, 0)
 
     def test_follows_the_factor_told_most_of(self) -> None:
-        information = np.array([[0.2, 0.9], [0.5, 0.1], [0.9, 0.9], [0.04, 0.05]])
-        kl = np.array([2.0, 1.0, 0.01, 3.0])
-        assert evaluate.follows(information, kl, ("x", "y")) == ["y", "x", "", ""]
-        assert evaluate.follows(np.zeros((2, 0)), kl[:2], ()) == ["", ""]
+        information = np.array([[0.2, 0.9], [0.5, 0.2], [0.5, 0.6], [0.04, 0.05]])
+        assert evaluate.follows(information, ("x", "y")) == ["y", "x", "y, x", ""]
+        assert evaluate.follows(np.zeros((2, 0)), ()) == ["", ""]
+
+    def test_a_latent_is_in_use_when_it_pays_and_its_mean_moves(self) -> None:
+        moving = np.linspace(-1.7, 1.7, 100)
+        mean = np.stack([moving, 1e-3 * moving, moving, 0.01 * moving], axis=1)
+        logvar = np.tile([-3.0, -3.0, 0.0, 0.0], (100, 1))  # pays and moves; pays; moves enough to pay; neither
+        encoded = evaluate.Encoded(np.arange(100), mean, logvar, np.zeros((100, 0)))
+        assert encoded.active.tolist() == [True, False, True, False]
 
 
 class TestFreshLosses:
@@ -170,7 +176,8 @@ class TestStatistics:
     def test_of_an_oracle(self, oracle: Oracle) -> None:
         encoded = evaluate.encode_sample(oracle, squares())
         information = evaluate.normalised_mutual_information(encoded.mean, encoded.factors, squares().factor_sizes)
-        assert evaluate.follows(information, encoded.kl, squares().factor_names) == ["y", "", "x", "size"]
+        information[~encoded.active] = 0
+        assert evaluate.follows(information, squares().factor_names) == ["y", "", "x", "size"]
 
     def test_without_factors(self, blank: Run) -> None:
         plain = from_arrays(squares().images(np.arange(72)))

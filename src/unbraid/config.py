@@ -203,6 +203,9 @@ def _check_ranges(config: Config) -> None:
         least_value = "above 0" if name == "sigma" else "at least 0"  # a deviation, and weights
         if isinstance(value, int | float) and (value < 0 or (value == 0 and name == "sigma")):
             raise UnbraidError(f"{name} must be {least_value}, not {value:g}")
+    for name in ("adam_beta1", "adam_beta2", "rmsprop_decay", "momentum"):
+        if name in config.options and not 0 <= float(config.options[name]) < 1:
+            raise UnbraidError(f"{name} must be at least 0 and below 1, not {config.options[name]}")
     if isinstance(config.lr, float) and config.lr <= 0:
         raise UnbraidError(f"lr must be above 0, not {config.lr}")
 

@@ -22,7 +22,8 @@ _POINTS = 10_000
 _CHUNK = 1_000
 _BINS = 20
 _TELLING = 0.1  # of a factor's entropy; 10,000 points show a few hundredths where there is nothing
-ACTIVE_KL = 0.1  # nats; a latent below tells less than a seventh of a coin toss
+_ACTIVE_KL = 0.1  # nats; a latent below tells less than a seventh of a coin toss
+_ACTIVE_VARIANCE = 0.01  # of the means: an active unit as Burda 2016 has it
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class Encoded:
     def variance(self) -> np.ndarray:
         """[L] average posterior variance: 1 is the prior (unused), near 0 is a well-used latent."""
         return np.exp(self.logvar).mean(0)
+
+    @property
+    def active(self) -> np.ndarray:
+        """[L] whether a latent is in use: it pays more than 0.1 nats of KL, and its mean varies by more than 0.01.
+
+        A latent can pay KL with a mean that never moves, or move a mean that says nothing to the decoder.
+        """
+        return (self.kl > _ACTIVE_KL) & (self.mean.var(0) > _ACTIVE_VARIANCE)
 
     def sample(self, seed: int = 0) -> np.ndarray:
         """[N, L] one z ~ q(z|x) of each image: a sample of the aggregate posterior, the prior for unused latents."""
@@ -98,12 +107,13 @@ def normalised_mutual_information(
     return np.divide(mi, h, out=np.zeros_like(mi), where=h > 0)
 
 
-def follows(information: np.ndarray, kl: np.ndarray, factor_names: tuple[str, ...]) -> list[str]:
-    """The factor that each latent tells most about ([L, F] normalised); "" where it is unused or tells little."""
-    if not factor_names:
-        return [""] * len(kl)
-    telling = (kl > ACTIVE_KL) & (information.max(1) > _TELLING)
-    return [factor_names[row.argmax()] if tells else "" for row, tells in zip(information, telling, strict=True)]
+def follows(information: np.ndarray, factor_names: tuple[str, ...]) -> list[str]:
+    """The factors that each latent tells of, most first ([L, F] normalised): the best, and those half as well told."""
+    told = []
+    for row in information:
+        order = np.argsort(-row, kind="stable")
+        told.append([factor_names[k] for k in order if row[k] > _TELLING and row[k] >= row[order[0]] / 2])
+    return [", ".join(names) for names in told]
 
 
 def fresh_losses(
@@ -131,9 +141,14 @@ def fresh_losses(
 
 
 def statistics(run: Run, dataset: Dataset, encoded: Encoded) -> dict[str, Any]:
-    """What a table of runs shows of each, JSON-ready; also written into the run folder."""
+    """What a table of runs shows of each, JSON-ready; also written into the run folder.
+
+    The information of unused latents counts as 0: cut into bins over its own range, even a mean that moves by a
+    millionth would seem to tell something.
+    """
     losses, floor = fresh_losses(run, dataset)
     information = normalised_mutual_information(encoded.mean, encoded.factors, dataset.factor_sizes)
+    information[~encoded.active] = 0.0
     kl = encoded.kl
     found = {
         "points": len(encoded.indices),
@@ -142,13 +157,13 @@ def statistics(run: Run, dataset: Dataset, encoded: Encoded) -> dict[str, Any]:
         "reconstruction_floor": None if np.isnan(floor) else floor,
         "kl": float(kl.sum()),
         "elbo": -float(losses.mean() + kl.sum()),
-        "active_latents": int((kl > ACTIVE_KL).sum()),
+        "active_latents": int(encoded.active.sum()),
         "posterior_variance": encoded.variance.tolist(),
         "posterior_deviation": encoded.deviation.tolist(),
         "kl_per_latent": kl.tolist(),
         "factor_names": list(dataset.factor_names),
         "normalised_mutual_information": information.tolist(),
-        "follows": follows(information, kl, dataset.factor_names),
+        "follows": follows(information, dataset.factor_names),
     }
     runs.write_statistics(run.path, found)
     return found
@@ -215,8 +230,9 @@ def _reconstruction(run: Run, dataset: Dataset, seed: int) -> Result:
 
 def _kl(run: Run, dataset: Dataset, seed: int) -> Result:
     """KL to the prior, nats per image, over 10,000 images."""
-    kl = encode_sample(run, dataset, seed=seed).kl
-    return Result(float(kl.sum()), {"active_latents": float((kl > ACTIVE_KL).sum())}, {"kl": kl[:, None]})
+    encoded = encode_sample(run, dataset, seed=seed)
+    kl = encoded.kl
+    return Result(float(kl.sum()), {"active_latents": float(encoded.active.sum())}, {"kl": kl[:, None]})
 
 
 _OF_A_RUN = {"reconstruction": _reconstruction, "kl": _kl}

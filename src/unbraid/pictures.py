@@ -116,7 +116,7 @@ def draw_scores(run: Run, *, theme: str = "light") -> None:
 
 
 def _draw_variance(run: Run, variance: np.ndarray, theme: str) -> None:
-    figures.save(figures.posterior_variance(variance, theme=theme), run.figure("posterior_variance.png"))
+    figures.save(figures.posterior_variance(variance, ordered=True, theme=theme), run.figure("posterior_variance.png"))
 
 
 def _draw_information(run: Run, statistics: dict[str, Any], theme: str) -> None:

@@ -134,12 +134,13 @@ def write_config(path: Path, config: Config) -> None:
 
 def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[str, Any]) -> None:
     """One safetensors file, atomically; `metadata` comes back from `load_tensors` as it went in (JSON)."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # safetensors wants dense tensors of the plain layout; a channels_last weight is neither
     plain = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
     with files.replacing(path) as temporary:
-        save_file(plain, temporary, metadata={"unbraid": json.dumps(metadata)})
+        # written here rather than by safetensors, whose files nobody but their owner may read
+        temporary.write_bytes(save(plain, metadata={"unbraid": json.dumps(metadata)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, Any]]:

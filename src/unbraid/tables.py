@@ -122,7 +122,7 @@ def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
             ]
         )
         rows += [[f"  {part}", value, "", ""] for part, value in found["parts"].items()]
-    show(["metric", "score", "", "published"], rows)
+    show(["metric", "score", "note", "published"], rows)
 
 
 def show_ranking(ranking: "Ranking") -> None:

@@ -203,6 +203,11 @@ def train(
     the command line. `out` is the run folder, which must not hold a run yet; by default a new folder under `runs/`.
     """
     given = None if data is None or isinstance(data, str) else data
+    if given is not None and not hasattr(given, "batches"):
+        raise UnbraidError(
+            f"data must be a name or a data set, not {type(given).__name__}: wrap arrays in "
+            "unbraid.data.from_arrays(images)"
+        )
     named = {} if data is None else {"data": GIVEN_DATA if given is not None else data}
     if config is None:
         config = configs.resolve({**named, **values})
@@ -240,6 +245,8 @@ def _refuse_run(folder: Path) -> None:
             f"{folder} holds a run already ({runs.state(folder)}): choose another folder, or go on with "
             f"`unbraid train --resume {folder}`"
         )
+    if folder.is_dir() and any(not file.name.startswith(".") for file in folder.iterdir()):
+        raise UnbraidError(f"{folder} holds other files: a run wants a new or an empty folder")
 
 
 def _refuse_other_data(config: Config, facts: Mapping[str, Any], data: Dataset) -> None:
