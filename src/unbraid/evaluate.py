@@ -1,5 +1,7 @@
 """What a trained run learned: encode once, then every statistic is a few lines over the same arrays."""
 
+import sys
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -212,25 +214,35 @@ def score_run(
         asked = list(metrics)
         own, others = [n for n in asked if n in _OF_A_RUN], [n for n in asked if n not in _OF_A_RUN]
     found: dict[str, Result] = {}
+    rep = None
     if others is None or others:
         if dataset.factor_names:
             choose(others, dataset.factor_sizes, posterior=True)  # refuses now rather than after minutes of encoding
-        found = results(representation(run, dataset, seed=seed, show=show), others, seed, show=show)
-    found |= {name: _OF_A_RUN[name](run, dataset, seed) for name in own}
+        began = time.perf_counter()
+        rep = representation(run, dataset, seed=seed, show=show)
+        encoded = time.perf_counter() - began
+        found = results(rep, others, seed, show=show)
+        if show:
+            share = encoded / (time.perf_counter() - began)
+            print(f"encoding took {encoded:.0f} s, {share:.0%} of the time", file=sys.stderr)  # noqa: T201
+    found |= {name: _OF_A_RUN[name](run, dataset, seed, rep) for name in own}
     runs.write_scores(run.path, found, seed)
     return found
 
 
-def _reconstruction(run: Run, dataset: Dataset, seed: int) -> Result:
+def _reconstruction(run: Run, dataset: Dataset, seed: int, rep: Representation | None) -> Result:
     """Nats per image, lower is better; see `fresh_losses`."""
     losses, floor = fresh_losses(run, dataset, seed=seed)
     parts = {"sd": float(losses.std(ddof=1))} | ({} if np.isnan(floor) else {"floor": floor})
     return Result(float(losses.mean()), parts)
 
 
-def _kl(run: Run, dataset: Dataset, seed: int) -> Result:
-    """KL to the prior, nats per image, over 10,000 images."""
-    encoded = encode_sample(run, dataset, seed=seed)
+def _kl(run: Run, dataset: Dataset, seed: int, rep: Representation | None) -> Result:
+    """KL to the prior, nats per image, over the images that are encoded already, or 10,000."""
+    if rep is not None and rep.logvar is not None:
+        encoded = Encoded(np.arange(len(rep.codes)), rep.codes, rep.logvar, rep.factors)
+    else:
+        encoded = encode_sample(run, dataset, seed=seed)
     kl = encoded.kl
     return Result(float(kl.sum()), {"active_latents": float(encoded.active.sum())}, {"kl": kl[:, None]})
 

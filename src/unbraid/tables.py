@@ -77,12 +77,13 @@ def show_folder(path: Path) -> None:
         print(f"  {file.relative_to(path)}")  # noqa: T201
 
 
-def show_parameters(config: "Config") -> None:
-    """Parameter counts of the networks of this config."""
+def show_config(config: "Config") -> None:
+    """The config as YAML, and the parameter counts of its networks, which are made first: not every config has any."""
     from unbraid import runs, training
 
     counts = training.parameter_counts(config, runs.load_data(config))
-    print("\n# parameters: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))  # noqa: T201
+    print(config.to_yaml())  # noqa: T201
+    print("# parameters: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))  # noqa: T201
 
 
 def show_dataset(name: str, dataset: "Dataset") -> None:
@@ -117,7 +118,7 @@ def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
             [
                 name,
                 found["score"],
-                "lower is better" if name in METRICS and not METRICS[name].higher_is_better else "",
+                "" if name in METRICS and METRICS[name].higher_is_better else "lower is better",
                 others,
             ]
         )
