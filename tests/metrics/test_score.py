@@ -13,7 +13,7 @@ QUICK = ["mig", "mig_sup", "irs", "unsupervised"]
 def test_headlines_stand_under_their_names_and_parts_beside_them() -> None:
     scores = score(UNIT, GRID, QUICK)
     assert list(scores) == [
-        *("mig", "mig_sup", "mig_sup.over_latent_entropy", "irs", "unsupervised"),
+        *("mig", "mig_sup", "mig_sup.over_factor_entropy", "irs", "unsupervised"),
         *("unsupervised.wasserstein", "unsupervised.wasserstein_norm", "unsupervised.mutual_information"),
     ]
     assert scores["mig"] == pytest.approx(1)
