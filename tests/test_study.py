@@ -36,17 +36,17 @@ CELLS = [Cell(f"beta_{beta}", {**COMMON, "beta": beta}) for beta in (1, 2, 3)]
 PATIENCE = 120.0  # seconds for what takes two on an idle machine
 
 
-def finish(folder: Path) -> None:
+def finish(folder: Path, *_: str) -> None:
     (folder / "finish.txt").write_text(runs.state(folder))
 
 
-def finish_but(folder: Path) -> None:
+def finish_but(folder: Path, *_: str) -> None:
     if folder.name == "unfinishable":
         raise RuntimeError("no ink")
     finish(folder)
 
 
-def die(folder: Path) -> None:
+def die(folder: Path, *_: str) -> None:
     if folder.name == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -159,9 +159,9 @@ class TestDisturbed:
 
 class TestAgain:
     def test_what_is_finished_is_not_done_again(self, undisturbed: Path) -> None:
-        """Nor is it another study where the runs are computed elsewhere or report at other times."""
+        """Nor is it another study where the runs are saved at other times."""
         before = {cell.name: (undisturbed / cell.name / runs.WEIGHTS).stat().st_mtime_ns for cell in CELLS}
-        other = Cell("beta_1", {**CELLS[0].settings, "log_every": 7, "checkpoint_minutes": 3})
+        other = Cell("beta_1", {**CELLS[0].settings, "checkpoint_minutes": 3})
         assert [outcome.error for outcome in study(undisturbed, [other], jobs=1)] == [None]
         assert before == {cell.name: (undisturbed / cell.name / runs.WEIGHTS).stat().st_mtime_ns for cell in CELLS}
 

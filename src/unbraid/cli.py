@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnbraidError as error:
         return _say(f"unbraid: {error}", EXIT_REFUSED)
     except KeyboardInterrupt as interruption:
-        return _say(f"\nunbraid: {interruption or 'interrupted'}", EXIT_INTERRUPTED)
+        return _say(f"\nunbraid: {str(interruption) or 'interrupted'}", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must the flush at exit find it gone
         return 0
@@ -187,8 +187,7 @@ def _run_train(chosen: argparse.Namespace) -> None:
     else:
         resolved = config.resolve({**(config.read(chosen.config) if chosen.config else {}), **values})
         if chosen.dry_run:
-            print(resolved.to_yaml(), end="")
-            tables.show_parameters(resolved)
+            tables.show_config(resolved)
             return
         run = training.train(resolved, out=chosen.out)
     if chosen.no_figures:

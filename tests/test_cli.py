@@ -1,0 +1,374 @@
+"""The command line: exit codes, one sentence for a mistake, and runs that outlive whatever ends them."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from small_runs import log_rows, same_run
+
+from unbraid import __version__, runs
+from unbraid.cli import COMMANDS, main
+from unbraid.presets import PRESETS, Preset
+from unbraid.study import Cell
+
+SMALL = ["--data", "balls", "--size", "8", "--model", "balls_conv", "--latent-dim", "3", "--batch-size", "8"]
+SMALL += ["--device", "cpu", "--log-every", "50"]
+LONG = [*SMALL, "--steps", "1500", "--checkpoint-minutes", "0.001"]
+PATIENCE = 120.0
+
+needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+
+
+def unbraid(*arguments: str, **options: object) -> "subprocess.Popen[str]":
+    program = "from unbraid.cli import main; raise SystemExit(main())"
+    command = [sys.executable, "-W", "error", "-c", program, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Calls the program in this process: exit code, standard output, standard error."""
+
+    def said(*arguments: str | Path) -> tuple[int, str, str]:
+        code = main([str(each) for each in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return said
+
+
+@pytest.fixture
+def refused(said: Callable[..., tuple[int, str, str]]) -> Callable[..., str]:
+    """Calls the program with what it must refuse: the sentence."""
+
+    def refused(*arguments: str | Path) -> str:
+        code, out, err = said(*arguments)
+        assert code == 2 and out == "" and err.startswith("unbraid: ") and err.count("\n") == 1
+        return err.removeprefix("unbraid: ").rstrip("\n")
+
+    return refused
+
+
+class TestHelp:
+    @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+    def test_names_the_commands_without_importing_torch(self, arguments: list[str]) -> None:
+        program = (
+            "import sys; from unbraid.cli import main\n"
+            "try: main(sys.argv[1:])\n"
+            "except SystemExit as end: assert not end.code\n"
+            "heavy = {'torch', 'numpy', 'matplotlib', 'scipy', 'sklearn', 'rich', 'yaml'} & sys.modules.keys()\n"
+            "assert not heavy, heavy\n"
+        )
+        command = [sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert set(done.stdout.split()) >= COMMANDS.keys()
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_of_each_command(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as end:
+            main([command, "--help"])
+        out = capsys.readouterr().out
+        assert end.value.code == 0 and out.startswith(f"usage: unbraid {command}")
+
+    def test_of_training_has_every_setting(self, capsys: pytest.CaptureFixture[str]) -> None:
+        from unbraid.config import general_fields, table_parameters
+
+        with pytest.raises(SystemExit):
+            main(["train", "--help"])
+        shown = capsys.readouterr().out.split()
+        names = {field.name for field in general_fields()} | {p.name for _, _, p in table_parameters()}
+        assert {f"--{name.replace('_', '-')}" for name in names} <= set(shown)
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as end:
+            main(["--version"])
+        assert end.value.code == 0 and capsys.readouterr().out == f"unbraid {__version__}\n"
+
+    @pytest.mark.parametrize(
+        ("command", "words"),
+        [
+            (["objectives"], ["beta_vae", "Higgins 2017", "gamma=1000"]),
+            (["models"], ["burgess", "swift"]),
+            (["metrics"], ["mig", "dcimig"]),
+            (["data", "list"], ["dsprites", "n_balls=1"]),
+        ],
+    )
+    def test_lists(self, said: Callable[..., tuple[int, str, str]], command: list[str], words: list[str]) -> None:
+        code, out, err = said(*command)
+        assert code == 0 and err == "" and all(word in out for word in words)
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            ("trian", 'there is no command called "trian"; did you mean "train"? (allowed: data, demo, '),
+            ("train --betta 4", 'there is no argument "--betta" here; did you mean "--beta"? (see `unbraid train'),
+            ("train --betta=4", 'there is no argument "--betta" here; did you mean "--beta"? (see `unbraid train'),
+            ("train 5", 'there is no argument "5" here'),
+            ("--verzion", 'there is no argument "--verzion" here; did you mean "--version"?'),
+            ("train --steps", "argument --steps: expected one argument"),
+            ("train --steps x", "steps must be a whole number, not 'x'"),
+            ("train --objective beta_va", 'there is no objective called "beta_va"; did you mean "beta_vae"?'),
+            ("train --model swft", 'there is no model called "swft"; did you mean "swift"?'),
+            ("train --data ball", 'there is no data set called "ball"; did you mean "balls"?'),
+            (
+                "train --data dsprites --n-balls 2",
+                '"n_balls" is an option of data balls, and this run has data dsprites',
+            ),
+            ("train --gamma 3", '"gamma" is an option of objective annealed_vae, objective factor_vae'),
+            ("train --device warp", 'there is no device called "warp"'),
+            ("train --device cuda:77", 'the device "cuda:77" is not on this machine'),
+            ("train --threads 9999", "threads must be at most 1024, not 9999"),
+            ("train --data given", "images passed in from Python"),
+            ("train --config nowhere.yaml", "cannot read the config nowhere.yaml: No such file or directory"),
+            ("train --resume nowhere", "nowhere is not a run folder: it holds no config.yaml"),
+            ("train --resume x --steps 5 --out y", "takes the settings of the run as they are: drop --steps, --out"),
+            ("train --resume x --dry-run --config z", "drop --config, --dry-run"),
+            ("train --data balls --model swift --size 20", "swift cannot take 20x20 images"),
+            ("study", "the following arguments are required: STUDY"),
+            ("study bals", 'there is no study called "bals"; did you mean "balls"?'),
+            ("study balls --jobs many", "argument --jobs: invalid int value: 'many'"),
+            ("study balls --jobs 0", "jobs must be at least 1, not 0"),
+            ("study balls --steps -3", "steps must be at least 1, not -3"),
+            ("demo --steps 0", "steps must be at least 1, not 0"),
+            ("demo --steps some", "steps must be a whole number, not 'some'"),
+            ("figures", "the following arguments are required: RUN"),
+            ("figures nowhere", "nowhere is not a run folder"),
+            ("figures nowhere --theme pink", "argument --theme: invalid choice: 'pink'"),
+            ("score nowhere", "nowhere is not a run folder"),
+            ("select nowhere", "nowhere holds 0 finished run(s)"),
+            ("data", "the following arguments are required: ACTION"),
+            ("data shwo balls", "argument ACTION: invalid choice: 'shwo'"),
+            ("data show ball", 'there is no data set called "ball"; did you mean "balls"?'),
+            ("data show balls n_bals=2", 'there is no setting called "n_bals"; did you mean "n_balls"?'),
+            ("data show balls n_balls", "n_balls must be a whole number, not ''"),
+            ("data show balls n_balls=9", "n_balls must be from 1 to 5"),
+        ],
+    )
+    def test_is_one_sentence(
+        self,
+        refused: Callable[..., str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        arguments: str,
+        sentence: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert sentence in refused(*arguments.split())
+        assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+    def test_what_the_system_refuses(self, refused: Callable[..., str], tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        assert "cannot write the run folder" in refused("train", *SMALL, "--out", tmp_path / "file" / "run")
+        assert "file" in refused("train", "--config", tmp_path / "file" / "run.yaml")
+
+    def test_by_the_program_itself_without_a_traceback(self) -> None:
+        process = unbraid("train", "--betta", "4")
+        out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2 and out == "" and err.count("\n") == 1 and "Traceback" not in err
+
+    def test_a_fault_of_the_program_shows_where_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(COMMANDS, "models", ("list", lambda parser: parser.set_defaults(run=lambda chosen: 1 / 0)))
+        with pytest.raises(ZeroDivisionError):
+            main(["models"])
+
+    def test_more_images_at_once_than_fit(self, refused: Callable[..., str], tmp_path: Path) -> None:
+        sentence = refused("train", *SMALL, "--batch-size", "999999999999", "--out", tmp_path / "run")
+        assert sentence == "there is not enough memory: try a smaller batch_size, model or image"
+
+    @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+    def test_no_memory(self, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        def run(chosen: object) -> None:
+            raise error
+
+        monkeypatch.setitem(COMMANDS, "models", ("list", lambda parser: parser.set_defaults(run=run)))
+        assert refused("models") == "there is not enough memory: try a smaller batch_size, model or image"
+
+
+@needs_signals
+class TestPipes:
+    @pytest.mark.parametrize("command", [["objectives"], ["train", "--help"]])
+    def test_a_reader_that_leaves_early(self, command: list[str]) -> None:
+        process = unbraid(*command)
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == "" and process.wait(PATIENCE) == 0
+        process.stderr.close()
+
+    def test_a_terminal_that_knows_no_greek(self) -> None:
+        process = unbraid("metrics", env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+        out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0 and err == "" and out.isascii()
+
+
+class TestDryRun:
+    def test_prints_the_config_and_trains_nothing(
+        self, said: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        code, out, err = said("train", "--dry-run", *SMALL, "--beta", "linear(0, 4, steps=10)")
+        config, _, counts = out.partition("\n\n")
+        found = yaml.safe_load(config)
+        assert code == 0 and err == "" and found["beta"] == "linear(0, 4, steps=10)" and found["latent_dim"] == 3
+        assert counts.startswith("# parameters: encoder 4,234, decoder ")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_it_prints_is_a_config(self, said: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+        _, out, _ = said("train", "--dry-run", *SMALL, "--objective", "annealed_vae")
+        (tmp_path / "again.yaml").write_text(out)
+        assert said("train", "--dry-run", "--config", tmp_path / "again.yaml")[1] == out
+
+    def test_refuses_what_training_would(self, refused: Callable[..., str]) -> None:
+        assert "swift cannot take 8x8 images" in refused("train", "--dry-run", *SMALL, "--model", "swift")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    assert main(["train", *SMALL, "--steps", "100", "--out", str(folder)]) == 0
+    return folder
+
+
+class TestRun:
+    def test_train_ends_with_figures(self, trained: Path) -> None:
+        assert runs.state(trained) == "finished"
+        names = {file.name for file in (trained / runs.FIGURES).iterdir()}
+        assert {"traversals.png", "reconstructions.png", "training_curves.png", "traversals.gif", "z2.gif"} <= names
+        assert runs.read_statistics(trained)["factor_names"] == ["x_1", "y_1"]
+
+    def test_without_figures(self, said: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+        code, out, err = said("train", *SMALL, "--steps", "3", "--no-figures", "--out", tmp_path / "run")
+        assert code == 0 and out.strip() == str(tmp_path / "run") and "train: 3/3 steps" in err
+        assert not (tmp_path / "run" / runs.FIGURES).exists()
+
+    def test_into_a_folder_with_a_run(self, refused: Callable[..., str], trained: Path) -> None:
+        assert f"go on with `unbraid train --resume {trained}`" in refused("train", *SMALL, "--out", trained)
+
+    def test_figures_again(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
+        (trained / runs.FIGURES / "traversals.png").unlink()
+        code, out, _ = said("figures", trained, "--image", "5", "--theme", "dark")
+        assert code == 0 and "traversals.png" in out
+        assert (trained / runs.FIGURES / "traversals.png").exists()
+
+    def test_an_image_that_is_not_there(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
+        for image in ("-1", "99999999"):
+            code, _, err = said("figures", trained, "--image", image)
+            assert code == 2 and "the image must be one from 0 to 1,048,575 of the data set" in err
+
+    def test_score(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
+        code, out, _ = said("score", trained, "--metrics", "irs", "--json")
+        scores = json.loads(out)[str(trained)]
+        assert code == 0 and 0 <= scores["irs"]["score"] <= 1
+        assert runs.read_scores(trained)["metrics"]["irs"]["score"] == scores["irs"]["score"]
+        code, _, err = said("score", trained, "--metrics", "mgi")
+        assert code == 2 and 'there is no metric called "mgi"; did you mean "mig"?' in err
+        code, _, err = said("score", trained, "--metrics", "mig_chen")
+        assert code == 2 and "mig_chen needs discrete factors" in err
+
+    def test_damaged_run_folders(self, refused: Callable[..., str], trained: Path, tmp_path: Path) -> None:
+        from shutil import copytree
+
+        copytree(trained, tmp_path / "run")
+        (tmp_path / "run" / runs.WEIGHTS).write_bytes(b"junk")
+        for command in ("figures", "score"):
+            assert "cannot read" in refused(command, tmp_path / "run")
+
+    def test_data_show(self, said: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+        code, out, _ = said("data", "show", "balls", "n_balls=2", "size=8", "--out", tmp_path / "sheet.png")
+        assert code == 0 and "1,048,576 images, 8x8, grey" in out and "y_2" in out
+        assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+    def test_data_build(self, said: Callable[..., tuple[int, str, str]]) -> None:
+        assert said("data", "build", "balls")[:2] == (0, "balls: 1,048,576 images ready\n")
+
+
+def mark(folder: Path, theme: str) -> None:
+    (folder / "mark.txt").write_text(theme)
+
+
+def test_a_study_with_a_failing_run(
+    said: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"data": "balls", "size": 8, "model": "balls_conv", "batch_size": 8}
+    cells = [Cell("sound", settings), Cell("diverging", {**settings, "lr": 1e30})]
+    monkeypatch.setitem(PRESETS, "tiny", Preset("two runs", cells, mark, mark))
+    arguments = ["study", "tiny", "--out", tmp_path, "--steps", "5", "--seed", "3", "--jobs", "1", "--device", "cpu"]
+    code, out, _ = said(*arguments)
+    assert code == 1 and "diverging" in out and "the loss stopped being a number" in out
+    assert (tmp_path / "sound" / "mark.txt").exists() and not (tmp_path / "mark.txt").exists()
+    assert runs.read_config(tmp_path / "sound").seed == 3 and runs.steps_done(tmp_path / "sound") == 5
+    monkeypatch.setitem(PRESETS, "tiny", Preset("one run", cells[:1], mark, mark))
+    assert said(*arguments)[0] == 0 and (tmp_path / "mark.txt").exists()
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, str]]]:
+    """The finished run, and how its processes ended: exit code and standard error."""
+    folder = tmp_path_factory.mktemp("disturbed") / "run"
+    endings = []
+    for number, arguments in (
+        (signal.SIGKILL, ["train", *LONG, "--no-figures", "--out", str(folder)]),
+        (signal.SIGINT, ["train", "--resume", str(folder), "--no-figures"]),
+        (signal.SIGTERM, ["train", "--resume", str(folder), "--no-figures"]),
+    ):
+        began = time.time()
+        with unbraid(*arguments) as process:
+            while not checkpoint_after(folder, began):
+                assert process.poll() is None and time.time() - began < PATIENCE
+                time.sleep(0.01)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=PATIENCE)
+        endings.append((process.returncode, said))
+    assert main(["train", "--resume", str(folder), "--no-figures"]) == 0
+    return folder, endings
+
+
+@needs_signals
+class TestDisturbed:
+    """One run through everything: killed, interrupted, terminated, and resumed each time."""
+
+    def test_it_is_an_undisturbed_run(self, story: tuple[Path, list[tuple[int, str]]], tmp_path: Path) -> None:
+        assert main(["train", *LONG, "--no-figures", "--out", str(tmp_path / "run")]) == 0
+        assert same_run(story[0], tmp_path / "run")
+        assert [int(row["step"]) for row in log_rows(story[0])] == list(range(50, 1501, 50))
+
+    def test_the_exit_codes(self, story: tuple[Path, list[tuple[int, str]]]) -> None:
+        assert [code for code, _ in story[1]] == [-signal.SIGKILL, 130, 130]
+
+    def test_the_words(self, story: tuple[Path, list[tuple[int, str]]]) -> None:
+        folder, endings = story
+        for _, said in endings[1:]:
+            *_, empty, last = said.splitlines()
+            assert empty == "" or empty.startswith("train: ")
+            assert last.startswith("unbraid: stopped at step ")
+            assert last.endswith(f" of 1,500, everything is kept: `unbraid train --resume {folder}` goes on")
+            assert "Traceback" not in said
+
+    def test_time_is_counted_over_all_parts(self, story: tuple[Path, list[tuple[int, str]]]) -> None:
+        with (story[0] / runs.LOG).open() as stream:
+            seconds = [float(row["seconds"]) for row in csv.DictReader(stream)]
+        assert seconds == sorted(seconds)
+
+    def test_before_anything_began(self) -> None:
+        """Ctrl-C while PyTorch is being imported."""
+        program = (
+            "import _thread, sys; from unbraid.cli import main\n"
+            "sys.meta_path.insert(0, type('Stop', (), {'find_spec': lambda *_: _thread.interrupt_main()})())\n"
+            "raise SystemExit(main(['objectives']))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
+        assert (done.returncode, done.stderr) == (130, "\nunbraid: interrupted\n")
+
+
+def checkpoint_after(folder: Path, began: float) -> bool:
+    file = folder / runs.CHECKPOINT
+    return file.exists() and file.stat().st_mtime > began
