@@ -1,0 +1,70 @@
+"""Each optimizer against its paper's formula, in float64 and by hand."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from unbraid.optimizers import OPTIMIZERS
+
+STEPS = 7
+Rule = Callable[[np.ndarray, np.ndarray, dict[str, np.ndarray], int, float], np.ndarray]
+
+
+def adam(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: float) -> np.ndarray:
+    """beta 0.8 and 0.95, epsilon 1e-3."""
+    s["m"] = 0.8 * s.get("m", 0) + 0.2 * g
+    s["v"] = 0.95 * s.get("v", 0) + 0.05 * g**2
+    return w - lr * (s["m"] / (1 - 0.8**t)) / (np.sqrt(s["v"] / (1 - 0.95**t)) + 1e-3)
+
+
+def adamw(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: float) -> np.ndarray:
+    return adam(w, g, s, t, lr) - lr * 0.3 * w
+
+
+def adagrad(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: float) -> np.ndarray:
+    s["sum"] = s.get("sum", 0.1) + g**2
+    return w - lr * g / (np.sqrt(s["sum"]) + 1e-10)
+
+
+def rmsprop(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: float) -> np.ndarray:
+    s["v"] = 0.7 * s.get("v", 0) + 0.3 * g**2
+    s["b"] = 0.9 * s.get("b", 0) + g / (np.sqrt(s["v"]) + 1e-8)
+    return w - lr * s["b"]
+
+
+def sgd(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: float) -> np.ndarray:
+    s["b"] = 0.9 * s.get("b", 0) + g
+    return w - lr * s["b"]
+
+
+RULES: dict[str, tuple[Rule, dict[str, float]]] = {
+    "adam": (adam, {"adam_beta1": 0.8, "adam_beta2": 0.95, "adam_eps": 1e-3}),
+    "adamw": (adamw, {"adam_beta1": 0.8, "adam_beta2": 0.95, "adam_eps": 1e-3, "weight_decay": 0.3}),
+    "adagrad": (adagrad, {"adagrad_start": 0.1}),
+    "rmsprop": (rmsprop, {"rmsprop_decay": 0.7, "momentum": 0.9}),
+    "sgd": (sgd, {"momentum": 0.9}),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_follows_its_rule(name: str, layout: torch.memory_format) -> None:
+    """With another learning rate at every step, and weights in either order in memory."""
+    rule, options = RULES[name]
+    rng = np.random.default_rng(0)
+    weights, state = rng.normal(size=(4, 3, 5, 6)), dict[str, np.ndarray]()
+    parameter = torch.from_numpy(weights.copy()).float().to(memory_format=layout).requires_grad_()
+    optimizer = OPTIMIZERS[name]([parameter], **options)
+    for step in range(1, STEPS + 1):
+        gradient, lr = rng.normal(size=weights.shape), 0.1 / step
+        parameter.grad = torch.from_numpy(gradient).float().to(memory_format=layout)
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.step()
+        weights = rule(weights, gradient, state, step, lr)
+    np.testing.assert_allclose(parameter.detach().numpy(), weights, rtol=2e-4, atol=2e-5)
+
+
+def test_every_optimizer_has_its_rule() -> None:
+    assert RULES.keys() == OPTIMIZERS.keys()
