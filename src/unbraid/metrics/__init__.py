@@ -41,7 +41,7 @@ METRICS: dict[str, Metric] = {
     ),
     "mig": Metric(mig, "gap between the two latents that know most of each factor", "Chen 2018"),
     "mig_chen": Metric(mig_chen, "the same gap for z as the encoder distributes it", "Chen 2018", "posterior"),
-    "rmig": Metric(rmig, "the same gap for q(z|x) cut into bins", "Do & Tran 2020", "posterior"),
+    "rmig": Metric(rmig, "the same gap for q(z|x) cut into bins", "Do & Tran 2020", "discrete"),
     "mig_sup": Metric(mig_sup, "gap between the two factors that each latent knows best", "Li 2020", min_factors=2),
     "dcimig": Metric(
         dcimig, "share of the factors' entropy in latents of their own", "Sepliarskaia 2019", min_factors=2
@@ -140,8 +140,8 @@ def score(
 
     A metric's headline stands under its name, its further values under "name.part". Whole-numbered factors are
     discrete, others continuous; `metrics=None` takes every metric that applies, save the slow ones. `logvar` [N, L]
-    of q(z|x) is needed by mig_chen and rmig alone. All rows are used; where there are no test rows, metrics which train
-    a classifier hold out a third. Raises UnbraidError where the arrays do not fit.
+    of q(z|x) is needed by mig_chen, and used by rmig. All rows are used; where there are no test rows, metrics which
+    train a classifier hold out a third. Raises UnbraidError where the arrays do not fit.
     """
     rep = representation(codes, factors, test_codes, test_factors, logvar)
     scores = {}
