@@ -52,7 +52,6 @@ def test_scores_of_importances_agree_with_entropies_of_scipy(seed):
     rng = np.random.default_rng(seed)
     importance = rng.exponential(size=(6, 4)) * (rng.random((6, 4)) < 0.7)
     importance[1] = 0
-    importance /= importance.sum(0)
     expected = weighted_entropies(importance)
     np.testing.assert_allclose((disentanglement(importance), completeness(importance)), expected, atol=1e-8)
 
@@ -65,9 +64,10 @@ def test_scores_of_importances_that_speak_for_themselves():
     one_of_three = np.zeros((4, 3))
     one_of_three[2, 1] = 0.2
     assert disentanglement(one_of_three) == pytest.approx(1)
-    assert completeness(one_of_three) == pytest.approx(1 / 3), "nothing matters for the other two factors"
+    assert completeness(one_of_three) == pytest.approx(1), "factors for which nothing matters drop out"
     dominant = np.array([[9.0, 0.0], [0.5, 0.5]])
     assert disentanglement(dominant) == pytest.approx(0.9), "latents weigh as much as they matter"
+    assert completeness(dominant.T) == pytest.approx(0.9), "and so do factors"
 
 
 def test_a_latent_without_importance_does_not_stop_the_count():

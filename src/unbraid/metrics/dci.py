@@ -44,12 +44,13 @@ def disentanglement(importance: np.ndarray) -> float:
 
 
 def completeness(importance: np.ndarray) -> float:
-    """C = mean over factors of 1 - H_L(P_k): how nearly each factor needs one latent only (Eastwood & Williams 2018).
+    """C = sum_k rho_k (1 - H_L(P_k)): how nearly each factor needs one latent only (Eastwood & Williams 2018).
 
-    P_k is column k of `importance` [L, F] over its sum, H_L its entropy to base L. A factor for which nothing matters
-    counts as 0.
+    P_k is column k of `importance` [L, F] over its sum, H_L its entropy to base L, rho_k its share of all importance:
+    the weights of Locatello et al. 2019 and of Hsu et al. 2024, where the paper's C is of each factor alone. A factor
+    for which nothing matters has no weight; C is 0 where all are such.
     """
-    return float(np.mean(_concentration(importance.T)))
+    return disentanglement(importance.T)
 
 
 def accuracy(predicted: np.ndarray, true: np.ndarray) -> float:

@@ -14,8 +14,9 @@ def dci_gbt(
     """How nearly each latent matters for one factor only, to boosted trees that predict the factors.
 
     D = sum_j rho_j (1 - H_F(P_j)), where P_j are the importances of latent j over their sum, H_F the entropy to base F
-    and rho_j its share of all importance; completeness swaps the parts of latents and factors and takes the plain mean;
-    informativeness is accuracy (Eastwood & Williams 2018, section 2; with boosted trees in Locatello et al. 2019).
+    and rho_j its share of all importance; completeness swaps the parts of latents and factors, weights
+    included; informativeness is accuracy (Eastwood & Williams 2018, section 2; with boosted trees and weighted
+    completeness in Locatello et al. 2019).
 
     Protocol: 10,000 points to fit, 5,000 to test; per factor what GradientBoostingClassifier does by default (100
     stages, rate 0.1, depth 3, one tree per class and stage), the importance of a latent being its share of the squared
@@ -24,8 +25,8 @@ def dci_gbt(
     matters or all matters equally, 1 where each latent or factor has one partner), informativeness from guessing to 1.
     Failings: D and C grow with the number of points and of stages (compare at equal ones only); trees overfit factors
     of many values, so noise latents gain importance; a code that splits a factor over two latents (sine and cosine of
-    an angle) is incomplete, yet perfectly disentangled. Locatello et al. weight completeness by the factors'
-    importance, which is the same as long as every factor has some. Matrices: importance [L, F], columns summing to 1.
+    an angle) is incomplete, yet perfectly disentangled; a factor for which nothing matters drops out of completeness.
+    Matrices: importance [L, F], columns summing to 1, or to 0 where nothing matters.
     """
 
     def fit(

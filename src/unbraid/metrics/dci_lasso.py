@@ -23,8 +23,9 @@ def dci_lasso(
     R^2 up to 1, 0 for the mean as the guess, below 0 where that would be better. Failings: only what is linear in the
     index of the value is seen, so an angle or a shape without an order goes unnoticed; alpha shrinks every coefficient,
     which flatters D and C, most of all where little is predicted: one chance coefficient above alpha gives codes of
-    noise D = 1. Factors of which nothing is predicted count as 0 in completeness. Others pick alpha by cross-validation
-    on codes scaled to [0, 1] (Carbonneau et al. 2022). Matrices: importance [L, F].
+    noise D = C = 1. Factors weigh by the sum of their coefficients in completeness, so those of which nothing is
+    predicted drop out. Others pick alpha by cross-validation on codes scaled to [0, 1] (Carbonneau et al. 2022).
+    Matrices: importance [L, F].
     """
 
     def fit(
