@@ -11,12 +11,13 @@ from sklearn.preprocessing import StandardScaler
 
 from unbraid.metrics.dci import completeness, disentanglement
 from unbraid.metrics.dci_gbt import dci_gbt
+from unbraid.metrics.dci_hgb import dci_hgb
 from unbraid.metrics.dci_lasso import dci_lasso
 from unbraid.metrics.dci_rf import dci_rf
 from unbraid.types import Representation
 
 SIZES = (3, 4, 6)
-QUICK = {dci_gbt: {"stages": 15}, dci_rf: {"trees": 20}, dci_lasso: {}}
+QUICK = {dci_gbt: {"stages": 15}, dci_hgb: {"stages": 15}, dci_rf: {"trees": 20}, dci_lasso: {}}
 
 
 def factors(n, seed):
@@ -84,7 +85,7 @@ def test_perfect_codes(metric):
     np.testing.assert_array_equal(found.matrices["importance"].argmax(0), [0, 1, 2])
 
 
-@pytest.mark.parametrize("metric", [dci_gbt, dci_rf])
+@pytest.mark.parametrize("metric", [dci_gbt, dci_hgb, dci_rf])
 def test_noise_scores_near_zero(metric):
     found = result(metric, rep(lambda f, rng: rng.normal(size=(len(f), 5))))
     assert found.score < 0.05 and found.parts["completeness"] < 0.05
@@ -116,13 +117,14 @@ def test_rotated_codes_are_entangled(metric):
     assert found.score < 0.7 and found.parts["completeness"] < 0.7
 
 
-def test_a_latent_twice_halves_what_each_copy_matters():
-    found = result(dci_gbt, rep(lambda f, rng: np.tile(perfect(f, rng), 2)))
+@pytest.mark.parametrize("metric", [dci_gbt, dci_hgb])
+def test_a_latent_twice_halves_what_each_copy_matters(metric):
+    found = result(metric, rep(lambda f, rng: np.tile(perfect(f, rng), 2)))
     assert found.score > 0.97
     assert found.parts["completeness"] == pytest.approx(1 - np.log(2) / np.log(6), abs=0.02)
 
 
-@pytest.mark.parametrize("metric", [dci_gbt, dci_rf])
+@pytest.mark.parametrize("metric", [dci_gbt, dci_hgb, dci_rf])
 def test_an_angle_over_sine_and_cosine_is_disentangled_but_incomplete(metric):
     def circle(f, rng):
         angle = 2 * np.pi * f[:, 2] / SIZES[2]
@@ -177,6 +179,32 @@ def test_lasso_takes_continuous_factors():
     found = dci_lasso(both, np.random.default_rng(0))
     assert found.score == pytest.approx(1, abs=1e-3)
     assert found.parts["informativeness_test"] == pytest.approx(1 - 0.02**2, abs=1e-3)
+
+
+@pytest.mark.parametrize("bins", [20, 200])
+def test_dci_by_binned_trees_is_dci_by_exact_trees_where_values_are_few(bins):
+    def few(f, rng):
+        return np.clip(np.round(f + 0.7 * rng.normal(size=f.shape)), -2, 7)
+
+    exact, binned = result(dci_gbt, rep(few)), dci_hgb(rep(few), np.random.default_rng(0), stages=15, bins=bins)
+    np.testing.assert_allclose(binned.matrices["importance"], exact.matrices["importance"], atol=5e-3)
+    assert binned.score == pytest.approx(exact.score, abs=2e-3)
+    assert binned.parts == pytest.approx(exact.parts, abs=5e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turned", [False, True])
+def test_dci_by_binned_trees_at_full_size_is_as_near_as_its_description_says(turned):
+    turn = np.linalg.qr(np.random.default_rng(9).normal(size=(6, 6)))[0] if turned else np.eye(6)
+
+    def encode(f, rng):
+        return np.c_[f / SIZES, np.zeros((len(f), 3))] @ turn + 0.1 * rng.normal(size=(len(f), 6))
+
+    full = rep(encode, 10_000, 5_000)
+    exact, binned = (metric(full, np.random.default_rng(0)) for metric in (dci_gbt, dci_hgb))
+    assert binned.score == pytest.approx(exact.score, abs=0.02)
+    assert binned.parts["completeness"] == pytest.approx(exact.parts["completeness"], abs=0.02)
+    assert binned.parts["informativeness_test"] == pytest.approx(exact.parts["informativeness_test"], abs=0.02)
 
 
 def test_forest_against_scikit_learn():

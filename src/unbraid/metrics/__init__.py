@@ -6,6 +6,7 @@ from typing import Any
 from unbraid.errors import UnbraidError
 from unbraid.metrics.beta_vae import beta_vae
 from unbraid.metrics.dci_gbt import dci_gbt
+from unbraid.metrics.dci_hgb import dci_hgb
 from unbraid.metrics.dci_lasso import dci_lasso
 from unbraid.metrics.dci_rf import dci_rf
 from unbraid.metrics.dcimig import dcimig
@@ -58,6 +59,13 @@ METRICS: dict[str, Metric] = {
         "discrete",
         min_factors=2,
         default=False,
+    ),
+    "dci_hgb": Metric(
+        dci_hgb,
+        "the same to boosted trees that split between bins, several times faster",
+        "Locatello 2019",
+        "discrete",
+        min_factors=2,
     ),
     "dci_rf": Metric(
         dci_rf, "how few factors each latent matters for, to a random forest", "Hsu 2024", "discrete", min_factors=2

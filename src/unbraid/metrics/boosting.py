@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from unbraid.metrics.columns import SAME, columns
+from unbraid.metrics.softmax import Softmax
 
 _PURE = np.finfo(np.float64).eps  # the variance of residuals below which a node is a leaf
 _TIE = 1e-10  # relative difference of gains that is rounding
@@ -39,15 +40,9 @@ def boosted_trees(
 
     x, test_x = columns(codes), columns(test_codes)  # [L, N], [L, N']
     order = np.argsort(x, axis=1, kind="stable")
-    classes, index = np.unique(labels, return_inverse=True)
-    binary = len(classes) == 2  # then one tree a stage tells both
-    target = np.equal.outer(np.arange(len(classes)), index).astype(np.float64)  # [K, N]
-    score = np.log(target.mean(1, keepdims=True))  # [K, 1]
-    if binary:
-        target, score = target[1:], score[1:] - score[:1]
-    step = rate if binary else rate * (1 - 1 / len(classes))
-    test_score = np.repeat(score, test_x.shape[1], axis=1)  # [K, N']
-    score = np.repeat(score, x.shape[1], axis=1)  # [K, N]
+    loss = Softmax(labels)
+    score = np.repeat(loss.start, x.shape[1], axis=1)  # [K, N]
+    test_score = np.repeat(loss.start, test_x.shape[1], axis=1)  # [K, N']
     gains = np.zeros((len(score), len(x)))  # [K, L]
     generators = rng.spawn(len(score))
     workers = min(cpu_count(), len(score))
@@ -59,28 +54,18 @@ def boosted_trees(
                 p = probability[k, rows]
                 curvature = np.mean(p * (1 - p))
                 if curvature >= 1e-150:
-                    update = step * residual[k, rows].mean() / curvature
+                    update = rate * loss.damping * residual[k, rows].mean() / curvature
                     score[k, rows] += update
                     test_score[k, test_rows] += update
 
     with ThreadPoolExecutor(workers) as pool:
         for _ in range(stages):
-            probability = _sigmoid(score) if binary else _softmax(score)
-            residual = target - probability
+            probability = loss.probability(score)
+            residual = loss.target - probability
             list(pool.map(grow, range(workers)))
 
     importance = gains.sum(0)
-    decide = (lambda s: (s[0] >= 0).astype(int)) if binary else (lambda s: s.argmax(0))
-    return importance / (importance.sum() or 1.0), classes[decide(score)], classes[decide(test_score)]
-
-
-def _sigmoid(score: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-score))
-
-
-def _softmax(score: np.ndarray) -> np.ndarray:
-    p = np.exp(score - score.max(0))
-    return p / p.sum(0)
+    return importance / (importance.sum() or 1.0), loss.decide(score), loss.decide(test_score)
 
 
 class _Grower:
