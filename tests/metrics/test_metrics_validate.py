@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from metric_cases import GRID, UNIT
 
 from unbraid.errors import UnbraidError
@@ -24,6 +25,14 @@ CONSTANT = np.c_[GRID[:, :2], np.full(len(GRID), 4)]
         ({"codes": UNIT * 1j}, "codes must be an array of real numbers"),
         ({"codes": [[1, 2], [3]]}, "codes must be an array of real numbers"),
         ({"codes": None}, r"codes must"),
+        ({"codes": 1e101 * UNIT}, r"codes holds a number beyond 1e\+100 in row 0: rescale it"),
+        ({"factors": -1e200 * GRID}, r"factors holds a number beyond 1e\+100 in row 1"),
+        ({"seed": -1}, "seed must be a whole number from 0, not -1"),
+        ({"seed": 0.5}, "seed must be a whole number from 0, not 0.5"),
+        ({"seed": "a"}, "seed must be a whole number from 0, not 'a'"),
+        ({"seed": None}, "seed must be a whole number from 0, not None"),
+        ({"metrics": 3}, "metrics must be names, such as .*, not 3"),
+        ({"metrics": ["mig", ["sap"]]}, r"metrics must be names, such as .*, not \['sap'\]"),
         ({"codes": UNIT[:-1]}, "codes and factors must have equally many rows, not 119 and 120"),
         ({"codes": UNIT[:1], "factors": GRID[:1]}, "1 row"),
         ({"codes": UNIT[:0], "factors": GRID[:0]}, "0 row"),
@@ -45,6 +54,18 @@ def test_arrays_that_do_not_fit_are_refused_with_a_sentence(arguments: dict[str,
     with pytest.raises(UnbraidError, match=sentence) as refusal:
         score(**{"codes": UNIT, "factors": GRID, "metrics": ["mig"], **arguments})
     assert "\n" not in str(refusal.value)
+
+
+def test_tensors_that_record_gradients_are_taken() -> None:
+    codes = torch.tensor(UNIT, requires_grad=True)
+    assert score(codes, torch.tensor(GRID), ["mig"], seed=np.int64(1)) == score(UNIT, GRID, ["mig"])
+    with pytest.raises(UnbraidError, match="codes must be an array of real numbers, not list"):
+        score(list(codes), GRID, ["mig"])
+
+
+def test_more_values_than_half_the_points_are_scored_without_a_warning() -> None:
+    many = np.random.default_rng(0).permutation(40)[:, None] * [1, 3] % 40 // [1, 2]
+    assert np.isfinite(list(score(many + 0.1, many, ["sap", "infoe", "explicitness"]).values())).all()
 
 
 def test_values_become_indices_in_rising_order() -> None:

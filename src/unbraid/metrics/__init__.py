@@ -25,7 +25,7 @@ from unbraid.metrics.result import Metric, Result
 from unbraid.metrics.rmig import rmig
 from unbraid.metrics.sap import sap
 from unbraid.metrics.unsupervised import unsupervised
-from unbraid.metrics.validate import check, obstacle, representation
+from unbraid.metrics.validate import check, check_seed, names_of, obstacle, representation
 from unbraid.progress import progress
 from unbraid.randomness import numpy_generator
 from unbraid.registry import lookup
@@ -108,7 +108,7 @@ def choose(
     if metrics is None:
         return {n: m for n, m in METRICS.items() if m.default and not obstacle(n, m, factor_sizes, posterior)}
     chosen = {}
-    for name in [metrics] if isinstance(metrics, str) else metrics:
+    for name in names_of(metrics):
         if name in _ELSEWHERE:
             raise UnbraidError(_ELSEWHERE[name])
         chosen[name] = lookup(METRICS, name, "metric")
@@ -123,9 +123,11 @@ def results(
     """The Result of each metric by name; `metrics=None` takes every default metric that applies to `rep`.
 
     Each metric draws from a generator of its own, named by `seed` and its name, so no score depends on which others
-    are asked for. Raises UnbraidError for an unknown metric, or one that was asked for and cannot score `rep`.
+    are asked for. Raises UnbraidError for an unknown metric, one that was asked for and cannot score `rep`, or a seed
+    that is no whole number from 0.
     """
     check(rep)
+    check_seed(seed)
     chosen = choose(metrics, rep.factor_sizes, posterior=rep.logvar is not None)
     found = {}
     with progress("score", len(chosen), "metrics", show=show) as bar:

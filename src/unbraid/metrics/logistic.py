@@ -24,4 +24,5 @@ def logistic_regression(
     weight = "balanced" if balanced else None
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # few points a value
         return LogisticRegression(solver="lbfgs", C=c, class_weight=weight, max_iter=iterations).fit(codes, labels)

@@ -52,4 +52,5 @@ def _classify(code: np.ndarray, labels: np.ndarray, test_code: np.ndarray) -> np
         return np.full(len(test_code), labels[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # on codes of a huge scale it stops a little early
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # few points a value
         return LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(code, labels).predict(test_code)

@@ -1,5 +1,6 @@
 """Arrays become a Representation here, or are refused with one sentence."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,25 +10,31 @@ from unbraid.metrics.result import Metric
 from unbraid.types import Representation
 
 _FEWEST_ROWS = 3  # two to fit on and one to test with
+_LARGEST = 1e100  # squares and products of such numbers are still finite
 _INDICES = 1_000  # whole numbers from 0 to below this are value indices as they are
 
 
 def _table(value: Any, name: str, columns: str) -> np.ndarray:
-    """float64 [N, `columns`], finite."""
+    """float64 [N, `columns`], finite and not beyond 1e100."""
     kind = type(value).__name__
+    if hasattr(value, "detach"):  # a tensor that records gradients, or lives on another device
+        value = value.detach().cpu()
     try:
         array = np.asarray(value)
         kind += f" of {array.dtype}"
         if np.iscomplexobj(array):
             raise TypeError
         numbers = array.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         raise UnbraidError(f"{name} must be an array of real numbers, not {kind}") from None
     if numbers.ndim != 2:
         raise UnbraidError(f"{name} must have shape [N, {columns}], not {list(numbers.shape)}")
     finite = np.isfinite(numbers).all(axis=1)
     if not finite.all():
         raise UnbraidError(f"{name} holds NaN or infinity in row {int(np.argmin(finite))}: leave such rows out")
+    small = (np.abs(numbers) <= _LARGEST).all(axis=1)
+    if not small.all():
+        raise UnbraidError(f"{name} holds a number beyond {_LARGEST:g} in row {int(np.argmin(small))}: rescale it")
     return numbers
 
 
@@ -102,6 +109,21 @@ def representation(
     return Representation(
         codes, factors, tuple(sizes), test_codes, None if test_factors is None else tested, logvar=logvar
     )
+
+
+def check_seed(seed: Any) -> None:
+    """Raises UnbraidError unless `seed` is a whole number from 0."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise UnbraidError(f"seed must be a whole number from 0, not {seed!r}")
+
+
+def names_of(metrics: Any) -> list[str]:
+    """One name or several as a list; raises UnbraidError for anything else."""
+    names = [metrics] if isinstance(metrics, str) or not isinstance(metrics, Iterable) else list(metrics)
+    for name in names:
+        if not isinstance(name, str):
+            raise UnbraidError(f'metrics must be names, such as ["mig", "infoe"], not {name!r}')
+    return names
 
 
 def obstacle(name: str, metric: Metric, factor_sizes: tuple[int | None, ...], posterior: bool) -> str | None:
