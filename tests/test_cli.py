@@ -62,8 +62,7 @@ class TestHelp:
     def test_names_the_commands_without_importing_torch(self, arguments: list[str]) -> None:
         program = (
             "import sys; from unbraid.cli import main\n"
-            "try: main(sys.argv[1:])\n"
-            "except SystemExit as end: assert not end.code\n"
+            "assert main(sys.argv[1:]) == 0\n"
             "heavy = {'torch', 'numpy', 'matplotlib', 'scipy', 'sklearn', 'rich', 'yaml'} & sys.modules.keys()\n"
             "assert not heavy, heavy\n"
         )
@@ -72,25 +71,19 @@ class TestHelp:
         assert set(done.stdout.split()) >= COMMANDS.keys()
 
     @pytest.mark.parametrize("command", COMMANDS)
-    def test_of_each_command(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-        with pytest.raises(SystemExit) as end:
-            main([command, "--help"])
-        out = capsys.readouterr().out
-        assert end.value.code == 0 and out.startswith(f"usage: unbraid {command}")
+    def test_of_each_command(self, said: Callable[..., tuple[int, str, str]], command: str) -> None:
+        code, out, err = said(command, "--help")
+        assert code == 0 and out.startswith(f"usage: unbraid {command}") and err == ""
 
-    def test_of_training_has_every_setting(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_of_training_has_every_setting(self, said: Callable[..., tuple[int, str, str]]) -> None:
         from unbraid.config import general_fields, table_parameters
 
-        with pytest.raises(SystemExit):
-            main(["train", "--help"])
-        shown = capsys.readouterr().out.split()
+        shown = said("train", "--help")[1].split()
         names = {field.name for field in general_fields()} | {p.name for _, _, p in table_parameters()}
         assert {f"--{name.replace('_', '-')}" for name in names} <= set(shown)
 
-    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
-        with pytest.raises(SystemExit) as end:
-            main(["--version"])
-        assert end.value.code == 0 and capsys.readouterr().out == f"unbraid {__version__}\n"
+    def test_version(self, said: Callable[..., tuple[int, str, str]]) -> None:
+        assert said("--version") == (0, f"unbraid {__version__}\n", "")
 
     @pytest.mark.parametrize(
         ("command", "words"),
@@ -196,9 +189,9 @@ class TestMistakes:
 
 @needs_signals
 class TestPipes:
-    @pytest.mark.parametrize("command", [["objectives"], ["train", "--help"]])
+    @pytest.mark.parametrize("command", [["--version"], ["objectives"], ["train", "--help"]])
     def test_a_reader_that_leaves_early(self, command: list[str]) -> None:
-        process = unbraid(*command)
+        process = unbraid(*command, env={**os.environ, "PYTHONUNBUFFERED": ""})
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == "" and process.wait(PATIENCE) == 0

@@ -95,7 +95,8 @@ class TestUndisturbed:
 def driver(out: Path) -> "subprocess.Popen[str]":
     """The study in a process of its own, at the head of a group, as a shell would start it."""
     program = "import sys; from pathlib import Path; from test_study import study; study(Path(sys.argv[1]), jobs=1)"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = [str(Path(__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-c", program, str(out)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -19,14 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _print_anywhere()
     try:
-        if arguments and not arguments[0].startswith("-"):
-            lookup(COMMANDS, arguments[0], "command")
-        parser = _parser(arguments[0] if arguments else "")
-        chosen = parser.parse_args(arguments)
-        if not hasattr(chosen, "run"):
-            parser.print_help()
-            return 0
-        code = chosen.run(chosen) or 0
+        code = _call(arguments)
         sys.stdout.flush()
         return code
     except UnbraidError as error:
@@ -43,6 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _out_of_memory(error):
             raise
         return _say("unbraid: there is not enough memory: try a smaller batch_size, model or image", EXIT_REFUSED)
+
+
+def _call(arguments: Sequence[str]) -> int:
+    if arguments and not arguments[0].startswith("-"):
+        lookup(COMMANDS, arguments[0], "command")
+    parser = _parser(arguments[0] if arguments else "")
+    try:
+        chosen = parser.parse_args(arguments)
+    except SystemExit:  # --help or --version has been printed
+        return 0
+    if not hasattr(chosen, "run"):
+        parser.print_help()
+        return 0
+    return chosen.run(chosen) or 0
 
 
 def _out_of_memory(error: Exception) -> bool:
