@@ -58,7 +58,7 @@ def test_a_metric_that_was_asked_for_and_cannot_score_says_why() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("dci", "ask for dci_gbt, dci_rf or dci_lasso"),
+        ("dci", "ask for dci_gbt, dci_hgb, dci_rf or dci_lasso"),
         ("udr", "udr compares runs of several seeds: see `unbraid select STUDY`"),
         ("reconstruction", "see `unbraid score RUN`"),
         ("kl", "see `unbraid score RUN`"),

@@ -91,7 +91,7 @@ METRICS: dict[str, Metric] = {
 
 # Names one may expect in the table, and where to find them.
 _ELSEWHERE = {
-    "dci": "dci depends on what predicts the factors: ask for dci_gbt, dci_rf or dci_lasso",
+    "dci": "dci depends on what predicts the factors: ask for dci_gbt, dci_hgb, dci_rf or dci_lasso",
     "udr": "udr compares runs of several seeds: see `unbraid select STUDY`, or unbraid.metrics.udr.udr for arrays",
     "reconstruction": "reconstruction needs the images and the decoder: see `unbraid score RUN`",
     "kl": "kl needs q(z|x) of a trained run: see `unbraid score RUN`",
