@@ -10,12 +10,12 @@ from unbraid.metrics.result import Metric
 from unbraid.types import Representation
 
 _FEWEST_ROWS = 3  # two to fit on and one to test with
-_LARGEST = 1e100  # squares and products of such numbers are still finite
+_LARGEST = 1e12  # far beyond any code, and what the solvers behind some metrics still end at
 _INDICES = 1_000  # whole numbers from 0 to below this are value indices as they are
 
 
 def _table(value: Any, name: str, columns: str) -> np.ndarray:
-    """float64 [N, `columns`], finite and not beyond 1e100."""
+    """float64 [N, `columns`], finite and not beyond 1e12."""
     kind = type(value).__name__
     if hasattr(value, "detach"):  # a tensor that records gradients, or lives on another device
         value = value.detach().cpu()
