@@ -26,7 +26,7 @@ CONSTANT = np.c_[GRID[:, :2], np.full(len(GRID), 4)]
         ({"codes": [[1, 2], [3]]}, "codes must be an array of real numbers"),
         ({"codes": None}, r"codes must"),
         ({"codes": 1e13 * UNIT}, r"codes holds a number beyond 1e\+12 in row 0: rescale it"),
-        ({"factors": -1e200 * GRID}, r"factors holds a number beyond 1e\+100 in row 1"),
+        ({"factors": -1e200 * GRID}, r"factors holds a number beyond 1e\+12 in row 1"),
         ({"seed": -1}, "seed must be a whole number from 0, not -1"),
         ({"seed": 0.5}, "seed must be a whole number from 0, not 0.5"),
         ({"seed": "a"}, "seed must be a whole number from 0, not 'a'"),
