@@ -252,6 +252,12 @@ class TestRun:
         assert code == 0 and "traversals.png" in out
         assert (trained / runs.FIGURES / "traversals.png").exists()
 
+    def test_figures_of_scores(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
+        assert said("score", trained, "--metrics", "mig")[0] == 0
+        drawn = trained / runs.FIGURES / "score-mig-mutual_information.png"
+        drawn.unlink()
+        assert said("figures", trained)[0] == 0 and drawn.exists()
+
     def test_an_image_that_is_not_there(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
         for image in ("-1", "99999999"):
             code, _, err = said("figures", trained, "--image", image)

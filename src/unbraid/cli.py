@@ -245,6 +245,7 @@ def _run_figures(chosen: argparse.Namespace) -> None:
     for path in chosen.runs:
         run = runs.load(path)
         pictures.finish(run, show=True, theme=chosen.theme, start=chosen.image, span=chosen.span)
+        pictures.draw_scores(run, theme=chosen.theme)
         tables.show_folder(path)
 
 
