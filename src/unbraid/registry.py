@@ -47,3 +47,12 @@ def parameters(function: Callable[..., Any]) -> dict[str, Parameter]:
             raise TypeError(f"{function.__qualname__}: keyword-only parameter {name} has no default")
         found[name] = Parameter(name, type(parameter.default), parameter.default)
     return found
+
+
+def check_options(options: Iterable[str], allowed: Mapping[str, Parameter], owner: str) -> None:
+    """Raises UnbraidError for the first option that `owner` does not have, with the nearest and all that it has."""
+    for option in options:
+        if option not in allowed:
+            raise UnbraidError(
+                f'{owner} has no option "{option}"{suggest(option, allowed)} (allowed: {", ".join(allowed) or "none"})'
+            )

@@ -7,7 +7,7 @@ from unbraid.data.arrays import from_arrays
 from unbraid.data.balls import balls
 from unbraid.data.dsprites import dsprites, dsprites_noshape
 from unbraid.errors import UnbraidError
-from unbraid.registry import lookup, parameters, suggest
+from unbraid.registry import check_options, lookup, parameters
 from unbraid.types import Dataset
 
 __all__ = ["DATASETS", "Data", "from_arrays", "load"]
@@ -35,12 +35,8 @@ def load(name: str, **options: bool | int | float | str) -> Dataset:
     """
     data = lookup(DATASETS, name, "data set")
     allowed = parameters(data.function)
+    check_options(options, allowed, f'the data set "{name}"')
     for option, value in options.items():
-        if option not in allowed:
-            raise UnbraidError(
-                f'the data set "{name}" has no option "{option}"{suggest(option, allowed)} '
-                f"(allowed: {', '.join(allowed) or 'none'})"
-            )
         wanted = allowed[option].type
         fits = type(value) is wanted or (wanted is float and type(value) is int)  # True is no number here
         if not fits:

@@ -15,7 +15,7 @@ from unbraid.models.mlp import mlp
 from unbraid.models.swift import swift
 from unbraid.models.vae import VAE, ImageShape
 from unbraid.randomness import torch_generator
-from unbraid.registry import lookup, parameters, suggest
+from unbraid.registry import check_options, lookup, parameters
 
 __all__ = ["ARCHITECTURES", "VAE", "Architecture", "ImageShape", "build"]
 
@@ -48,13 +48,7 @@ def build(name: str, image_shape: ImageShape, *, seed: int = 0, **options: int) 
     an unknown name or option and for a size that the architecture cannot take.
     """
     architecture = lookup(ARCHITECTURES, name, "architecture")
-    allowed = parameters(architecture.function)
-    for option in options:
-        if option not in allowed:
-            raise UnbraidError(
-                f'the architecture "{name}" has no option "{option}"{suggest(option, allowed)} '
-                f"(allowed: {', '.join(allowed)})"
-            )
+    check_options(options, parameters(architecture.function), f'the architecture "{name}"')
     if options.get("latent_dim", 1) < 1:
         raise UnbraidError(f"latent_dim must be at least 1, not {options['latent_dim']}")
     with torch.device("meta"):  # shapes only: the layers' own initialisation would draw from the global generator
