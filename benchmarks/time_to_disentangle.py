@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from unbraid import evaluate, presets, training
+from unbraid import evaluate, recipes, training
 from unbraid.files import write_json
 
 _METRICS = ("mig", "factor_vae", "beta_vae", "modularity")
@@ -26,7 +26,7 @@ _WARM_UP, _MEASURED = 50, 200
 
 def measured_rate() -> float:
     """Steps per second of the recipe on this machine now."""
-    config = presets.demo(_WARM_UP + _MEASURED)
+    config = recipes.demo(_WARM_UP + _MEASURED)
     with tempfile.TemporaryDirectory() as folder:
         run = training.train(config, out=Path(folder) / "run", show_progress=False)
         rows = run.log
@@ -34,7 +34,7 @@ def measured_rate() -> float:
 
 
 def race(seed: int, steps: int) -> dict[str, Any]:
-    config = presets.demo(steps, seed=seed)
+    config = recipes.demo(steps, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         run = training.train(config, out=Path(folder) / "run")
@@ -62,7 +62,7 @@ def main() -> None:
     today = datetime.date.today().isoformat()
     write_json(
         chosen.out / f"{today}-{chosen.minutes:g}-minutes.json",
-        {"commit": commit, "steps": steps, "median": medians, "runs": runs, "config": presets.demo(steps).flat()},
+        {"commit": commit, "steps": steps, "median": medians, "runs": runs, "config": recipes.demo(steps).flat()},
     )
 
 

@@ -15,7 +15,7 @@ FLOORS = (
     "errors types registry schedules randomness files progress probability information optimizers processors",
     "data models objectives metrics figures",
     "config",
-    "runs",
+    "runs recipes",
     "logs surroundings evaluate",
     "training selection",
     "pictures tables",

@@ -1,0 +1,125 @@
+"""The command line: parse, call, print. Heavy imports wait until a command needs them, so that --help is quick.
+
+A command is a function that adds its arguments to a parser, in a file here, and a line in COMMANDS.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from unbraid import __version__
+from unbraid.cli import data, demo, figures, listing, score, study, train
+from unbraid.errors import UnbraidError
+from unbraid.registry import lookup, suggest
+
+EXIT_REFUSED, EXIT_INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point: 0 done, 1 a run of a study failed, 2 refused with one sentence, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _print_anywhere()
+    try:
+        code = _call(arguments)
+        sys.stdout.flush()
+        return code
+    except UnbraidError as error:
+        return _say(f"unbraid: {error}", EXIT_REFUSED)
+    except KeyboardInterrupt as interruption:
+        return _say(f"\nunbraid: {str(interruption) or 'interrupted'}", EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must the flush at exit find it gone
+        return 0
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        return _say(f"unbraid: the system refused{where}: {error.strerror or error}", EXIT_REFUSED)
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        return _say("unbraid: there is not enough memory: try a smaller batch_size, model or image", EXIT_REFUSED)
+
+
+def _call(arguments: Sequence[str]) -> int:
+    if arguments and not arguments[0].startswith("-"):
+        lookup(COMMANDS, arguments[0], "command")
+    parser = _parser(arguments[0] if arguments else "")
+    try:
+        chosen = parser.parse_args(arguments)
+    except SystemExit:  # --help or --version has been printed
+        return 0
+    if not hasattr(chosen, "run"):
+        parser.print_help()
+        return 0
+    return chosen.run(chosen) or 0
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Of any kind: PyTorch has one exception for an accelerator and a plain RuntimeError for the CPU."""
+    return isinstance(error, MemoryError) or any(
+        words in str(error) for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+
+
+def _print_anywhere() -> None:
+    """A terminal that cannot show σ or → gets ? for it rather than an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _say(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses as the rest of the package does, and suggests the nearest flag."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        chosen, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            self.error(f'there is no argument "{flag}" here{suggest(flag, self._option_string_actions)}')
+        return chosen, unknown
+
+    def error(self, message: str) -> Any:
+        raise UnbraidError(f"{message} (see `{self.prog} --help`)")
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser, with all the flags of `command` alone: those of training come from the tables, which import torch."""
+    parser = _Parser(
+        prog="unbraid",
+        description="Learn, show, measure and compare disentangled representations of images.",
+        epilog="Start with `unbraid demo`. Each command has its own --help.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"unbraid {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (help, build) in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=help,
+            description=help[0].upper() + help[1:] + ".",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == command:
+            build(sub)
+    return parser
+
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+    "demo": ("learn the shapes of dSprites in minutes and show what each latent does", demo.demo),
+    "train": ("train one model", train.train),
+    "study": ("run one of the experiments with all its figures", study.study),
+    "figures": ("draw the figures of finished runs", figures.figures),
+    "score": ("score the latents of runs against the ground-truth factors", score.score),
+    "select": ("rank the runs of a study without labels", study.select),
+    "data": ("list, show and build data sets", data.data),
+    "objectives": ("list the training objectives", listing.objectives),
+    "models": ("list the architectures", listing.models),
+    "metrics": ("list the metrics of disentanglement", score.metrics),
+}

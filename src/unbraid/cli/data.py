@@ -1,0 +1,54 @@
+"""`unbraid data`: list, show and build data sets."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from unbraid.cli.listing import show_table
+
+
+def data(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions.add_parser("list", help="name every data set").set_defaults(run=_run_data_list)
+    for name, help, run in (
+        ("show", "print size and factors, and draw a contact sheet", _run_data_show),
+        ("build", "draw or read the data set into the cache now rather than at first use", _run_data_build),
+    ):
+        sub = actions.add_parser(name, help=help, allow_abbrev=False)
+        sub.add_argument("name", metavar="DATA")
+        sub.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="such as n_balls=2")
+        if name == "show":
+            sub.add_argument("--out", type=Path, help="picture to write (default: DATA.png)")
+            sub.add_argument("--theme", choices=["light", "dark"], default="light")
+        sub.set_defaults(run=run)
+
+
+def _run_data_list(chosen: argparse.Namespace) -> None:
+    from unbraid.data import DATASETS
+
+    show_table("data", "data set", DATASETS)
+
+
+def _load_data(chosen: argparse.Namespace) -> Any:
+    from unbraid import config, data
+
+    pairs = dict(option.partition("=")[::2] for option in chosen.options)
+    resolved = config.resolve({**pairs, "data": chosen.name})
+    return data.load(chosen.name, **resolved.section("data"))
+
+
+def _run_data_show(chosen: argparse.Namespace) -> None:
+    from unbraid import pictures, tables
+
+    dataset = _load_data(chosen)
+    tables.show_dataset(chosen.name, dataset)
+    path = pictures.contact_sheet(dataset, chosen.out or Path(f"{chosen.name}.png"), theme=chosen.theme)
+    print(f"contact sheet: {path}")
+
+
+def _run_data_build(chosen: argparse.Namespace) -> None:
+    import numpy as np
+
+    dataset = _load_data(chosen)
+    dataset.images(np.arange(1))  # the first look builds and checks the cache
+    print(f"{chosen.name}: {len(dataset):,} images ready")

@@ -1,0 +1,46 @@
+"""`unbraid score` and `unbraid metrics`."""
+
+import argparse
+from pathlib import Path
+
+
+def score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of trained runs")
+    parser.add_argument("--metrics", nargs="+", metavar="NAME", help="only these (default: all but the slow ones)")
+    parser.add_argument("--seed", type=int, default=0, help="of the points that are drawn (default: 0)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.set_defaults(run=_run_score)
+    parser.epilog = "`unbraid metrics` lists the metrics; each run's scores are kept in its scores.json."
+
+
+def _run_score(chosen: argparse.Namespace) -> None:
+    import json
+
+    from unbraid import evaluate, pictures, runs, tables
+
+    scored = {}
+    for path in chosen.runs:
+        run = runs.load(path)
+        found = evaluate.score_run(run, chosen.metrics, seed=chosen.seed, show=True)
+        metrics = runs.read_scores(path)["metrics"]
+        scored[str(path)] = {name: {"score": metrics[name]["score"], **metrics[name]["parts"]} for name in found}
+        pictures.draw_scores(run)
+        if not chosen.json:
+            print(f"{path}")
+            tables.show_scores(run.config.data, {name: metrics[name] for name in found})
+    if chosen.json:
+        print(json.dumps(scored, indent=2))
+
+
+def metrics(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_run_metrics)
+
+
+def _run_metrics(chosen: argparse.Namespace) -> None:
+    from unbraid import tables
+    from unbraid.metrics import METRICS
+    from unbraid.registry import parameters
+
+    descriptions = {name: f"{entry.description} ({entry.paper})" for name, entry in METRICS.items()}
+    options = ((name, p) for name, entry in METRICS.items() for p in parameters(entry.function).values())
+    tables.show_entries("metric", descriptions, options)

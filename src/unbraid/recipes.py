@@ -1,0 +1,39 @@
+"""Settings found by trying: what two cores learn of dSprites in minutes."""
+
+from typing import Any
+
+from unbraid import config as configs
+from unbraid.config import Config
+from unbraid.schedules import piecewise
+
+_DEMO_STEPS = 8_000
+
+
+def demo(steps: str | int | None = None, **settings: Any) -> Config:
+    """The demo's config; its schedules are shares of `steps`, so that a shorter demo is the same course in small.
+
+    Two latents are open at first and become the positions, the third becomes the size; then all are.
+    """
+    total = configs.resolve({"steps": _DEMO_STEPS if steps is None else steps}).steps
+
+    def course(*points: float) -> str:
+        """Straight lines through (share of the steps, value) pairs, at whole steps."""
+        shares, values = points[0::2], points[1::2]
+        at = {round(share * total): value for share, value in zip(shares, values, strict=True)}
+        return str(piecewise(*(x for point in at.items() for x in point))) if len(at) > 1 else str(values[-1])
+
+    recipe = {
+        "data": "dsprites",
+        "model": "swift",
+        "objective": "unfold",
+        "beta": course(0, 1, 0.35, 1, 0.7, 0.5),
+        "tau": course(0, 5, 0.4, 5, 0.75, 3),
+        "kappa": 2.0,
+        "opened": course(0, 2, 0.15, 2, 0.3, 3, 0.45, 4, 0.7, 10),
+        "lr": course(0, 1e-3, 0.65, 1e-3, 1, 0),
+        "prune": 0.05,
+        "batch_size": 64,
+        "steps": total,
+        "checkpoint_minutes": 1.0,
+    }
+    return configs.resolve({**recipe, **settings})
