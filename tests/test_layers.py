@@ -17,7 +17,7 @@ FLOORS = (
     "config",
     "runs recipes",
     "logs surroundings evaluate",
-    "training selection",
+    "training selection codes",
     "pictures tables",
     "study",
     "presets",

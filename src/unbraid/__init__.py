@@ -28,7 +28,7 @@ _HOMES = {
     "score": "metrics",
     "train": "training",
 }
-_MODULES = ("config", "data", "evaluate", "figures", "metrics", "models", "objectives", "runs", "schedules")
+_MODULES = ("codes", "config", "data", "evaluate", "figures", "metrics", "models", "objectives", "runs", "schedules")
 
 __all__ = ["Config", "Run", "UnbraidError", "load", "resume", "score", "train"]
 

@@ -1,9 +1,12 @@
 """What a trained run learned: encode once, then every statistic is a few lines over the same arrays."""
 
+import itertools
+import math
 import sys
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +24,7 @@ from unbraid.runs import Run
 from unbraid.types import Dataset, Representation
 
 _POINTS = 10_000
-_CHUNK = 1_000
+_CHUNK, _CHUNK_BYTES = 1_000, 2**24  # images, and bytes of them, encoded together
 _BINS = 20
 _TELLING = 0.1  # of a factor's entropy; 10,000 points show a few hundredths where there is nothing
 _ACTIVE_KL = 0.1  # nats; a latent below tells less than a seventh of a coin toss
@@ -79,22 +82,36 @@ def encode_sample(run: Run, dataset: Dataset, *, points: int = _POINTS, seed: in
 def encode_images(
     run: Run, dataset: Dataset, indices: np.ndarray, *, show: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """mean and logvar [N, L], float64, of the images at `indices`, read and encoded in chunks.
-
-    On a CPU each core takes a chunk of its own: nets this small lose more than they gain by sharing one.
-    """
-    workers = cores() if run.device.type == "cpu" else 1
-    chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
+    """mean and logvar [N, L], float64, of the images at `indices`, read and encoded in parts."""
     parts = []
-    with (
-        threads(1),
-        ThreadPoolExecutor(workers) as pool,
-        progress("encode", len(indices), "images", show=show) as bar,
-    ):
-        for mean, logvar in pool.map(lambda chunk: run.encode(dataset.images(chunk)), chunks):
+    with progress("encode", len(indices), "images", show=show) as bar:
+        for mean, logvar in encoded_parts(run, dataset, indices):
             parts.append((mean.double().numpy(), logvar.double().numpy()))
             bar.advance(len(mean))
     return np.concatenate([mean for mean, _ in parts]), np.concatenate([logvar for _, logvar in parts])
+
+
+def encoded_parts(run: Run, dataset: Dataset, indices: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """mean and logvar [n, L] of one part after the other of the images at `indices`; few parts are held at a time.
+
+    On a CPU each core takes a part of its own: nets this small lose more than they gain by sharing one.
+    """
+    workers = cores() if run.device.type == "cpu" else 1
+    size = max(1, min(_CHUNK, _CHUNK_BYTES // math.prod(dataset.image_shape)))
+    starts = iter(range(0, len(indices), size))
+    with threads(1), ThreadPoolExecutor(workers) as pool:
+
+        def encoded(part: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+            return run.encode(dataset.images(part))
+
+        def next_parts(count: int) -> list[Future[tuple[torch.Tensor, torch.Tensor]]]:
+            chosen = [indices[start : start + size] for start in itertools.islice(starts, count)]
+            return [pool.submit(encoded, part) for part in chosen]
+
+        waiting = deque(next_parts(workers + 1))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting += next_parts(1)
 
 
 def normalised_mutual_information(

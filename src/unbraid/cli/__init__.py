@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unbraid import __version__
-from unbraid.cli import data, demo, figures, listing, score, study, train
+from unbraid.cli import codes, data, demo, figures, listing, score, study, train
 from unbraid.errors import UnbraidError
 from unbraid.registry import lookup, suggest
 
@@ -118,6 +118,8 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "figures": ("draw the figures of finished runs", figures.figures),
     "score": ("score the latents of runs against the ground-truth factors", score.score),
     "select": ("rank the runs of a study without labels", study.select),
+    "encode": ("write the codes of images to a table", codes.encode),
+    "decode": ("draw the images that a table of codes stands for", codes.decode),
     "data": ("list, show and build data sets", data.data),
     "objectives": ("list the training objectives", listing.objectives),
     "models": ("list the architectures", listing.models),
