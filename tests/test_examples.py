@@ -54,6 +54,12 @@ def test_score_your_codes(run: Callable[[str], str]) -> None:
     assert unknown["mig"] < 0.05 and unknown["infoe"] < 0.05
 
 
+def test_transformer(run: Callable[[str], str]) -> None:
+    found = re.findall(r"([\d.]+)$|([\d.]+) of 16$", run("transformer.py"), re.MULTILINE)
+    one, two, eight, error = (float(a or b) for a, b in found)
+    assert one < two < eight and eight > 0.7 and error < 2.5  # the mean image alone is 3.1 away
+
+
 def test_every_example_is_tested() -> None:
     tested = re.findall(r'run\("(\w+\.py)"\)', Path(__file__).read_text(encoding="utf-8"))
     assert sorted(file.name for file in EXAMPLES.glob("*.py")) == sorted(tested)

@@ -18,7 +18,7 @@ FLOORS = (
     "runs recipes",
     "logs surroundings evaluate",
     "training selection codes",
-    "pictures tables",
+    "pictures tables sklearn",
     "study",
     "presets",
     "cli",

@@ -28,7 +28,19 @@ _HOMES = {
     "score": "metrics",
     "train": "training",
 }
-_MODULES = ("codes", "config", "data", "evaluate", "figures", "metrics", "models", "objectives", "runs", "schedules")
+_MODULES = (
+    "codes",
+    "config",
+    "data",
+    "evaluate",
+    "figures",
+    "metrics",
+    "models",
+    "objectives",
+    "runs",
+    "schedules",
+    "sklearn",
+)
 
 __all__ = ["Config", "Run", "UnbraidError", "load", "resume", "score", "train"]
 
