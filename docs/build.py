@@ -22,10 +22,11 @@ from unbraid.metrics.udr import udr
 from unbraid.models import ARCHITECTURES
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
-from unbraid.presets import PRESETS
 from unbraid.probability import LIKELIHOODS
 from unbraid.progress import progress
 from unbraid.randomness import numpy_generator
+from unbraid.study import file
+from unbraid.study.presets import PRESETS
 
 DOCS = Path(__file__).parent
 
@@ -92,7 +93,7 @@ def commands() -> str:
 
 
 def studies() -> str:
-    rows = [(name, preset.description, len(preset.cells)) for name, preset in PRESETS.items()]
+    rows = [(name, file.read(path).description, len(file.read(path))) for name, path in PRESETS.items()]
     return table(["study", "what it is", "runs"], rows)
 
 

@@ -16,8 +16,6 @@ from small_runs import log_rows, same_run
 
 from unbraid import __version__, runs
 from unbraid.cli import COMMANDS, main
-from unbraid.presets import PRESETS, Preset
-from unbraid.study import Cell
 
 SMALL = ["--data", "balls", "--size", "8", "--model", "balls_conv", "--latent-dim", "3", "--batch-size", "8"]
 SMALL += ["--device", "cpu", "--log-every", "50"]
@@ -132,6 +130,10 @@ class TestMistakes:
             ("study balls --jobs many", "argument --jobs: invalid int value: 'many'"),
             ("study balls --jobs 0", "jobs must be at least 1, not 0"),
             ("study balls --steps -3", "steps must be at least 1, not -3"),
+            ("study balls --seeds 0", "seeds must be from 1"),
+            ("study balls --engine rai", 'there is no engine called "rai"; did you mean "ray"'),
+            ("study nowhere.yaml", "cannot read the study nowhere.yaml: No such file or directory"),
+            ("table nowhere", "nowhere is not the folder of a study: it holds no run"),
             ("demo --steps 0", "steps must be at least 1, not 0"),
             ("demo --steps some", "steps must be a whole number, not 'some'"),
             ("figures", "the following arguments are required: RUN"),
@@ -290,23 +292,32 @@ class TestRun:
         assert said("data", "build", "balls")[:2] == (0, "balls: 1,048,576 images ready\n")
 
 
-def mark(folder: Path, theme: str) -> None:
-    (folder / "mark.txt").write_text(theme)
+TWO_RUNS = """\
+base: {data: balls, size: 8, model: balls_conv, batch_size: 8, latent_dim: 3}
+grid: {lr: [0.001, 1.0e+30]}
+"""
 
 
-def test_a_study_with_a_failing_run(
-    said: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = {"data": "balls", "size": 8, "model": "balls_conv", "batch_size": 8}
-    cells = [Cell("sound", settings), Cell("diverging", {**settings, "lr": 1e30})]
-    monkeypatch.setitem(PRESETS, "tiny", Preset("two runs", cells, mark, mark))
-    arguments = ["study", "tiny", "--out", tmp_path, "--steps", "5", "--seed", "3", "--jobs", "1", "--device", "cpu"]
-    code, out, _ = said(*arguments)
-    assert code == 1 and "diverging" in out and "the loss stopped being a number" in out
-    assert (tmp_path / "sound" / "mark.txt").exists() and not (tmp_path / "mark.txt").exists()
-    assert runs.read_config(tmp_path / "sound").seed == 3 and runs.steps_done(tmp_path / "sound") == 5
-    monkeypatch.setitem(PRESETS, "tiny", Preset("one run", cells[:1], mark, mark))
-    assert said(*arguments)[0] == 0 and (tmp_path / "mark.txt").exists()
+def test_a_study_from_its_plan_to_its_table(said: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+    file, out = tmp_path / "two.yaml", tmp_path / "out"
+    file.write_text(TWO_RUNS)
+    settings = [file, "--out", out, "--steps", "5", "--seed", "3", "--jobs", "1", "--device", "cpu"]
+    code, planned, _ = said("study", *settings, "--dry-run")
+    assert code == 0 and "lr_0.001" in planned and "2 runs, 0 of them finished" in planned and not out.exists()
+    code, printed, _ = said("study", *settings)
+    assert code == 1 and "the loss stopped being a number" in printed and "1 of 2 runs finished" in printed
+    (sound,) = out.glob("lr_0.001-*")
+    assert runs.read_config(sound).seed == 3 and runs.steps_done(sound) == 5
+    code, table, _ = said("table", out, "--where", "state==finished and lr<1", "--sort", "lr")
+    assert code == 0 and sound.name in table and "1e+30" not in table
+    assert said("table", out, "--csv", tmp_path / "all.csv")[0] == 0
+    with (tmp_path / "all.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["state"] for row in rows] == ["finished", "failed"]
+    assert [float(row["lr"]) for row in rows] == [1e-3, 1e30] and rows[1]["final.loss"] == ""
+    file.write_text(TWO_RUNS.replace(", 1.0e+30", ""))
+    assert said("study", *settings)[0] == 0
+    assert said("study", *settings, "--print")[1] == file.read_text()
 
 
 @pytest.fixture(scope="module")

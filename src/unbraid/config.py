@@ -38,7 +38,7 @@ _TABLES: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "optimizer": ("optimizer", dict(OPTIMIZERS)),
 }
 _MOST_THREADS = 1024
-_LARGEST_FILE = 1_000_000  # bytes; a config is a page of text
+LARGEST_FILE = 1_000_000  # bytes; a config is a page of text
 
 
 def _general(default: Value | None, help: str) -> Any:
@@ -210,7 +210,7 @@ def _check_ranges(config: Config) -> None:
         raise UnbraidError(f"lr must be above 0, not {config.lr}")
 
 
-class _PlainLoader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
     """Plain values only: an alias can unfold a page into gigabytes, a tag is a call, and no config needs either."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -232,9 +232,9 @@ class _PlainLoader(yaml.SafeLoader):
 def read(path: Path) -> dict[str, Any]:
     """The names and values in a YAML file, not yet resolved."""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise UnbraidError(f"{path} is larger than a config can be ({_LARGEST_FILE:,} bytes)")
-        values = _PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
+        if path.stat().st_size > LARGEST_FILE:
+            raise UnbraidError(f"{path} is larger than a config can be ({LARGEST_FILE:,} bytes)")
+        values = PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
     except OSError as error:
         raise UnbraidError(f"cannot read the config {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:

@@ -192,8 +192,8 @@ _WHOLE = 2_000_000  # images; the whole of a data set up to this size is encoded
 _SAMPLE = (10_000, 5_000)  # rows to fit on and to test with, of larger sets and streams
 
 
-def representation(run: Run, dataset: Dataset, *, seed: int = 0, show: bool = False) -> Representation:
-    """The run's codes beside the factors: every image of the data set, encoded once.
+def representation(run: Run, dataset: Dataset, *, seed: int = 0, points: int = 0, show: bool = False) -> Representation:
+    """The run's codes beside the factors: every image of the data set, or `points` of them, encoded once.
 
     Metrics then draw their published numbers of points from the table, which is the protocol itself: what a metric
     asks for twice is not encoded twice. Of a larger set, a stream or data with continuous factors, 10,000 rows to fit
@@ -201,13 +201,13 @@ def representation(run: Run, dataset: Dataset, *, seed: int = 0, show: bool = Fa
     """
     if not dataset.factor_names:
         raise UnbraidError(f"{run.path} was trained on data without ground-truth factors, and scores compare with them")
-    if None not in dataset.factor_sizes and len(dataset) <= _WHOLE:
+    if not points and None not in dataset.factor_sizes and len(dataset) <= _WHOLE:
         indices = np.arange(len(dataset))
         mean, logvar = encode_images(run, dataset, indices, show=show)
         factors = dataset.factors(indices)
         return Representation(mean, factors, dataset.factor_sizes, population=True, logvar=logvar)
     rng = randomness.numpy_generator(seed, "score")
-    size = min(sum(_SAMPLE), len(dataset))
+    size = min(points or sum(_SAMPLE), len(dataset))
     indices = rng.choice(len(dataset), size=size, replace=False)
     mean, logvar = encode_images(run, dataset, indices, show=show)
     factors = dataset.factors(indices)
@@ -217,14 +217,21 @@ def representation(run: Run, dataset: Dataset, *, seed: int = 0, show: bool = Fa
 
 
 def score_run(
-    run: Run, metrics: Iterable[str] | None = None, *, seed: int = 0, show: bool = False
+    run: Run,
+    metrics: Iterable[str] | None = None,
+    *,
+    seed: int = 0,
+    points: int = 0,
+    dataset: Dataset | None = None,
+    show: bool = False,
 ) -> dict[str, Result]:
     """Each metric's Result by name, with `reconstruction` and `kl` of the run; written to scores.json in its folder.
 
     `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known.
-    Scores of earlier calls with the same seed stay in the file; another seed begins a new one.
+    Scores of earlier calls with the same seed and points stay in the file; another begins a new one. `points` images
+    are encoded, 0 means every one, of `dataset`, by default the one that the run was trained on.
     """
-    dataset = run.data
+    dataset = run.data if dataset is None else dataset
     own: list[str] = list(_OF_A_RUN)
     others: list[str] | None = None if dataset.factor_names else []
     if metrics is not None:
@@ -236,14 +243,14 @@ def score_run(
         if dataset.factor_names:
             choose(others, dataset.factor_sizes, posterior=True)  # refuses now rather than after minutes of encoding
         began = time.perf_counter()
-        rep = representation(run, dataset, seed=seed, show=show)
+        rep = representation(run, dataset, seed=seed, points=points, show=show)
         encoded = time.perf_counter() - began
         found = results(rep, others, seed, show=show)
         if show:
             share = encoded / (time.perf_counter() - began)
             print(f"encoding took {encoded:.0f} s, {share:.0%} of the time", file=sys.stderr)  # noqa: T201
     found |= {name: _OF_A_RUN[name](run, dataset, seed, rep) for name in own}
-    runs.write_scores(run.path, found, seed)
+    runs.write_scores(run.path, found, seed, points)
     return found
 
 
@@ -265,6 +272,7 @@ def _kl(run: Run, dataset: Dataset, seed: int, rep: Representation | None) -> Re
 
 
 _OF_A_RUN = {"reconstruction": _reconstruction, "kl": _kl}
+SCORES: dict[str, object] = {**METRICS, **_OF_A_RUN}  # every name that `score_run` knows
 
 
 def dependence(codes: np.ndarray) -> tuple[float, float]:

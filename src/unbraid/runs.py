@@ -7,6 +7,7 @@ weights.safetensors      parameters of the finished run
 log.csv                  one row every `log_every` steps
 statistics.json          posterior variances, KL, what each latent follows
 tensorboard/  figures/   scores.json
+error.json               why a run of a study failed, until it is tried again
 """
 
 import csv
@@ -43,6 +44,7 @@ TENSORBOARD = "tensorboard"
 FIGURES = "figures"
 STATISTICS = "statistics.json"
 SCORES = "scores.json"
+ERROR = "error.json"
 LOCK = ".lock"
 
 # where a run is computed and how often it is saved are not what it is
@@ -89,6 +91,19 @@ def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
     files.write_json(path / FACTS, dict(facts))
 
 
+def read_error(path: Path) -> str | None:
+    """Why the last attempt at the run failed; None where it did not."""
+    return str(_read_json(path / ERROR).get("error")) if (path / ERROR).is_file() else None
+
+
+def write_error(path: Path, error: str | None) -> None:
+    """Records why the run failed; None takes the record back."""
+    if error is None:
+        (path / ERROR).unlink(missing_ok=True)
+    else:
+        files.write_json(path / ERROR, {"error": error})
+
+
 def state(path: Path) -> str:
     """ "new", "running", "stopped", "failed" or "finished"; a run that was killed still says "running"."""
     return str(read_facts(path).get("state", "new")) if is_run(path) else "new"
@@ -99,14 +114,15 @@ def read_scores(path: Path) -> dict[str, Any]:
     return _read_json(path / SCORES) if (path / SCORES).is_file() else {}
 
 
-def write_scores(path: Path, found: Mapping[str, "Result"], seed: int) -> None:
-    """Adds `found` to the scores of the same seed; those of another seed make way."""
+def write_scores(path: Path, found: Mapping[str, "Result"], seed: int, points: int = 0) -> None:
+    """Adds `found` to the scores of the same seed and number of points; those of others make way."""
     before = read_scores(path)
-    metrics = before.get("metrics", {}) if before.get("seed") == seed else {}
+    same = before.get("seed") == seed and before.get("points", 0) == points
+    metrics = before.get("metrics", {}) if same else {}
     for name, result in found.items():
         matrices = {key: matrix.tolist() for key, matrix in result.matrices.items()}
         metrics[name] = {"score": result.score, "parts": dict(result.parts), "matrices": matrices}
-    files.write_json(path / SCORES, {"seed": seed, "unbraid": __version__, "metrics": metrics})
+    files.write_json(path / SCORES, {"seed": seed, "points": points, "unbraid": __version__, "metrics": metrics})
 
 
 def steps_done(path: Path) -> int:
@@ -120,6 +136,19 @@ def steps_done(path: Path) -> int:
         return int(lines[-1].split(",")[0]) if lines else 0
     except (OSError, ValueError, KeyError, TypeError):  # no log yet, a line half written, or a damaged file
         return 0
+
+
+def last_row(path: Path) -> dict[str, float]:
+    """The last row of the run's log, without reading the others; {} before the first, or where it is half written."""
+    try:
+        with (path / LOG).open("rb") as file:
+            names = file.readline().decode().rstrip().split(",")
+            file.seek(max(file.seek(0, 2) - 4096, 0))
+            end = file.read().decode()
+        cells = end.splitlines()[-1].split(",")
+        return dict(zip(names, map(float, cells), strict=True)) if end.endswith("\n") else {}
+    except (OSError, ValueError, IndexError):
+        return {}
 
 
 def read_config(path: Path) -> Config:

@@ -49,6 +49,10 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def say(text: str) -> None:
+    print(text)  # noqa: T201
+
+
 def show_latents(statistics: Mapping[str, Any]) -> None:
     """Posterior variance, KL and the factor that each latent follows, most used first."""
     factors = statistics["factor_names"]

@@ -114,7 +114,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "demo": ("learn the shapes of dSprites in minutes and show what each latent does", demo.demo),
     "train": ("train one model", train.train),
-    "study": ("run one of the experiments with all its figures", study.study),
+    "study": ("run many models from one file: a grid of settings and seeds, their scores and figures", study.study),
+    "table": ("show the table of a study, sorted and filtered", study.table),
     "figures": ("draw the figures of finished runs", figures.figures),
     "score": ("score the latents of runs against the ground-truth factors", score.score),
     "select": ("rank the runs of a study without labels", study.select),

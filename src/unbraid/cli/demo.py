@@ -15,10 +15,11 @@ def demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_demo(chosen: argparse.Namespace) -> None:
-    from unbraid import recipes, runs, study, training
+    from unbraid import recipes, runs, training
+    from unbraid.study.folders import refuse_other_settings
 
     config = recipes.demo(chosen.steps, seed=chosen.seed, device=chosen.device)
-    study.refuse_other_settings(chosen.out, config)
+    refuse_other_settings(chosen.out, config)
     if runs.is_run(chosen.out):
         run = training.resume(chosen.out, device=chosen.device)
     else:

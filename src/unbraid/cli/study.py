@@ -1,4 +1,4 @@
-"""`unbraid study` and `unbraid select`: many runs, and which of them to trust."""
+"""`unbraid study`, `unbraid table` and `unbraid select`: many runs, their table, and which of them to trust."""
 
 import argparse
 from pathlib import Path
@@ -7,29 +7,81 @@ EXIT_FAILED = 1
 
 
 def study(parser: argparse.ArgumentParser) -> None:
-    from unbraid import presets
+    from unbraid.study import file
+    from unbraid.study.presets import PRESETS
 
-    names = "\n".join(f"  {name:20}{preset.description}" for name, preset in presets.PRESETS.items())
-    parser.epilog = f"studies:\n{names}"
-    parser.add_argument("name", metavar="STUDY", help="one of those below")
+    names = "\n".join(f"  {name:20}{file.read(path).description}" for name, path in PRESETS.items())
+    parser.epilog = f"studies:\n{names}\n\nA file of your own is written as theirs are: see --print."
+    parser.add_argument("study", metavar="STUDY", help="a YAML file, or one of those below")
     parser.add_argument("--out", type=Path, help="folder of the study (default: runs/STUDY)")
-    parser.add_argument("--steps", help="train each run for so many steps instead of the published number")
-    parser.add_argument("--seed", default="0", help="of every run (default: 0)")
-    parser.add_argument("--jobs", type=int, help="runs side by side (default: one a core; 1 on a GPU)")
+    parser.add_argument("--dry-run", action="store_true", help="print the runs, their groups, time and disk, and stop")
+    parser.add_argument("--print", action="store_true", help="print the study file and stop")
+    parser.add_argument("--steps", help="train each run for so many steps instead of the number in the file")
+    parser.add_argument("--seeds", type=int, metavar="K", help="so many seeds instead of those in the file")
+    parser.add_argument("--seed", type=int, metavar="S", help="the first of them (default: as in the file)")
+    parser.add_argument("--engine", default="local", help="local (default), or ray: on the machines of a cluster")
+    parser.add_argument("--address", default="", help="of the Ray cluster (default: a Ray of this machine's own)")
+    parser.add_argument("--gpus", type=float, default=1.0, help="share of a GPU that a group takes on Ray (default: 1)")
+    parser.add_argument("--jobs", type=int, help="groups side by side (default: one a core; 1 on a GPU)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--theme", choices=["light", "dark"], default="light", help="of the figures")
     parser.set_defaults(run=_run_study)
 
 
 def _run_study(chosen: argparse.Namespace) -> int:
-    from unbraid import presets
+    from unbraid import tables
+    from unbraid.errors import UnbraidError
+    from unbraid.study import driver, file, folders, grid, plan
+    from unbraid.study.work import Options
 
-    out = chosen.out or Path("runs") / chosen.name
-    settings = {"seed": chosen.seed, "device": chosen.device}
-    if chosen.steps is not None:
-        settings["steps"] = chosen.steps
-    failed = presets.run(chosen.name, out, settings, jobs=chosen.jobs, theme=chosen.theme)
+    path = file.find(chosen.study)
+    found = file.read(path)
+    if chosen.print:
+        print(found.text, end="")
+        return 0
+    if chosen.jobs is not None and chosen.jobs < 1:
+        raise UnbraidError(f"jobs must be at least 1, not {chosen.jobs}")
+    found = file.with_seeds(found, chosen.seeds, chosen.seed)
+    over = {"device": chosen.device} | ({"steps": chosen.steps} if chosen.steps is not None else {})
+    cells = grid.cells(found, str(path), over)
+    options = Options(chosen.jobs or 0, chosen.address, chosen.gpus)
+    out = chosen.out or Path("runs") / found.name
+    if chosen.dry_run:
+        plan.show(plan.estimate(found, cells, out, options))
+        return 0
+    outcomes = driver.run_study(found, cells, out, engine=chosen.engine, options=options, theme=chosen.theme)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if failed:
+        tables.show(["failed run", "why"], [(outcome.folder.name, outcome.error) for outcome in failed])
+    done = f"{len(outcomes) - len(failed)} of {len(outcomes)} runs finished"
+    print(f"\n{done}; {out / folders.TABLE} holds them, and `unbraid table {out}` shows it")
+    tables.show_folder(out)
     return EXIT_FAILED if failed else 0
+
+
+def table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder of a study, finished or not")
+    parser.add_argument("--sort", metavar="COLUMN", help="best first, such as mig")
+    parser.add_argument("--where", metavar="TEST", help='such as "beta>4 and objective==beta_vae"')
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write every column there instead")
+    parser.set_defaults(run=_run_table)
+
+
+def _run_table(chosen: argparse.Namespace) -> None:
+    from unbraid import tables
+    from unbraid.study import filtering, table
+
+    rows = table.rows(chosen.study)
+    if chosen.where:
+        rows = filtering.where(rows, chosen.where)
+    if chosen.sort:
+        rows = table.ordered(rows, chosen.sort)
+    if chosen.csv:
+        table.write_csv(chosen.csv, rows)
+        print(f"{chosen.csv}: {len(rows)} rows")
+    else:
+        table.write(chosen.study)
+        tables.show(*table.shown(rows))
 
 
 def select(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,61 @@
+"""`beta>4 and objective==beta_vae`: comparisons of columns with values, read without evaluating anything."""
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from unbraid.errors import UnbraidError
+from unbraid.study.table import Row, column
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+_COMPARISON = re.compile(r"""\s*([\w.]+)\s*(==|!=|<=|>=|<|>|=)\s*("[^"]*"|'[^']*'|\S+)\s*""")
+
+
+def where(table: Sequence[Row], condition: str) -> list[Row]:
+    """The rows for which all comparisons of `condition`, joined by `and`, hold; a row without the value is left out.
+
+    Raises UnbraidError for anything else, and for a column that is not there.
+    """
+    if not table:
+        return []
+    tests = [_test(part, table[0]) for part in re.split(r"\band\b", condition)]
+    return [row for row in table if all(test(row) for test in tests)]
+
+
+def _test(text: str, columns: Row) -> Callable[[Row], bool]:
+    found = _COMPARISON.fullmatch(text)
+    if found is None:
+        raise UnbraidError(
+            f'"{text.strip()}" is not a comparison: write name, one of {" ".join(list(_OPERATORS)[:6])}, and a value, '
+            'joined by "and", such as "beta>4 and objective==beta_vae"'
+        )
+    name, compare, value = column(found[1], columns), _OPERATORS[found[2]], found[3].strip("\"'")
+    number = _number(value)
+
+    def test(row: Row) -> bool:
+        there = row[name]
+        if there is None:
+            return False
+        if isinstance(there, bool):
+            return compare(str(there).lower(), value.lower())
+        if isinstance(there, int | float) and number is not None:
+            return compare(there, number)
+        return compare(str(there), value)
+
+    return test
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

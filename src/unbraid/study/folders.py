@@ -1,0 +1,138 @@
+"""The folder of a study: whose it is for now, which runs lie in it, and which of them can be trusted."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from unbraid import files, runs
+from unbraid.config import Config
+from unbraid.errors import UnbraidError
+from unbraid.study.grid import Cell, hash_of
+
+SUMMARY = "study.json"  # folder of each run -> "finished", or its error
+STUDY = "study.yaml"  # what was last run here
+TABLE = "table.parquet"
+_LOCK, _HOLDER = ".study.lock", ".study.holder"
+_ASIDE = "set-aside"
+_PATIENCE = 60.0  # seconds for a killed process to let go of its run
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """One driver a study folder; raises UnbraidError that names the other where there is one."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / _LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UnbraidError(
+            f"another study is running in {folder} ({_holder(folder)}): wait for it, or choose another --out"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UnbraidError(f"cannot write the study folder {folder}: {why}") from None
+    try:
+        files.write_json(folder / _HOLDER, {"process": os.getpid(), "machine": platform.node()})
+        yield
+    finally:
+        (folder / _HOLDER).unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
+        return f"process {holder['process']} on {holder['machine']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "a process that has just begun"
+
+
+@contextmanager
+def run_lock(folder: Path) -> Iterator[None]:
+    """The lock of a run, waited for: a process that was killed may take a moment to let go of it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / runs.LOCK, timeout=_PATIENCE):
+            yield
+    except Timeout:
+        raise UnbraidError(f"another process is training in {folder}: wait for it, or choose another --out") from None
+
+
+def run_folders(folder: Path) -> list[Path]:
+    return sorted(file.parent for file in folder.glob(f"*/{runs.CONFIG}"))
+
+
+def prepared(cells: Sequence[Cell], out: Path) -> list[Path]:
+    """Where each run lies or will lie, found by its hash; what a killed process left half done is put right.
+
+    A folder with a damaged file is set aside, not removed: the run is then done again.
+    """
+    for left in out.glob(".*.tmp"):
+        left.unlink(missing_ok=True)
+    places: dict[str, Path] = {}
+    for path in run_folders(out):
+        with run_lock(path):
+            for left in path.rglob(".*.tmp"):
+                left.unlink(missing_ok=True)
+            digits = _hash_if_sound(path)
+        if digits is None:
+            _set_aside(path)
+        elif digits not in places or runs.steps_done(path) > runs.steps_done(places[digits]):
+            places[digits] = path
+    taken = set(places.values())
+    folders = []
+    for cell in cells:
+        path = places.get(cell.hash, out / cell.name)
+        if cell.hash not in places and path in taken:  # a config that was edited by hand: it is another run now
+            _set_aside(path)
+        folders.append(path)
+    return folders
+
+
+def _hash_if_sound(path: Path) -> str | None:
+    """The hash of the run's config; None where one of the files that going on depends on is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        config = runs.read_config(path)
+        finished = runs.state(path) == "finished"
+        weights = path / (runs.WEIGHTS if finished else runs.CHECKPOINT)
+        if finished and runs.last_row(path).get("step") != config.steps:
+            return None
+        if finished or weights.is_file():
+            with safe_open(weights, framework="np"):  # the header tells the length of the file
+                pass
+    except (UnbraidError, OSError, SafetensorError):
+        return None
+    for derived in (runs.read_scores, runs.read_error):
+        try:
+            derived(path)
+        except UnbraidError:
+            (path / {runs.read_scores: runs.SCORES, runs.read_error: runs.ERROR}[derived]).unlink()
+    return hash_of(config)
+
+
+def _set_aside(path: Path) -> None:
+    aside = path.parent / _ASIDE
+    aside.mkdir(exist_ok=True)
+    number = next(n for n in range(1, 1_000_000) if not (aside / f"{path.name}-{n}").exists())
+    path.rename(aside / f"{path.name}-{number}")
+
+
+def refuse_other_settings(folder: Path, config: Config) -> None:
+    """Raises UnbraidError where `folder` holds a run of another config; where and how it is computed may differ."""
+    if not runs.is_run(folder):
+        return
+    there, here = runs.read_config(folder).flat(), config.flat()
+    for name in here.keys() | there.keys():
+        if name not in runs.FREE_SETTINGS and here.get(name) != there.get(name):
+            raise UnbraidError(
+                f"{folder} was run with {name}={there.get(name)}, and this asks for {name}={here.get(name)}: "
+                "choose another --out, or the settings it was begun with"
+            )

@@ -1,0 +1,219 @@
+"""A study in real processes: finished, killed, interrupted and failing."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from study_cases import (
+    PATIENCE,
+    SHORT,
+    STUDY,
+    certain,
+    places,
+    same_bits,
+    started,
+    states,
+    study,
+    wait_for_new_checkpoint,
+)
+
+from unbraid import runs
+from unbraid.errors import UnbraidError
+from unbraid.study.folders import STUDY as COPY
+from unbraid.study.folders import SUMMARY, TABLE
+
+needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
+FAILING = STUDY.replace("grid:\n  beta: [1, 2, 3]", "zip:\n  beta: [1, 2, 2, 3]\n  lr: [0.0005, 0.0005, 1.0e+30, 0.0005]")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed")
+    assert [outcome.error for outcome in study(out, engine="local", jobs=2)] == [None] * 3
+    return out
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("short")
+    study(out, SHORT)
+    return out
+
+
+class TestUndisturbed:
+    def test_each_run_is_what_it_was_asked_to_be(self, undisturbed: Path) -> None:
+        assert [runs.read_config(place).options["beta"] for place in places(undisturbed)] == [1, 2, 3]
+        assert states(undisturbed) == ["finished"] * 3
+        assert all(runs.steps_done(place) == 300 for place in places(undisturbed))
+
+    def test_the_folder_says_so(self, undisturbed: Path) -> None:
+        summary = json.loads((undisturbed / SUMMARY).read_text())
+        assert summary == {place.name: "finished" for place in places(undisturbed)}
+        assert (undisturbed / COPY).read_text() == STUDY
+        assert [row["run"] for row in certain(undisturbed)] == list(summary)
+        assert not [file for file in undisturbed.rglob("*.tmp")]
+
+    def test_a_failing_run_stops_no_other(self, tmp_path: Path) -> None:
+        outcomes = study(tmp_path, FAILING.replace("steps: 300", "steps: 20"))
+        errors = [outcome.error for outcome in outcomes]
+        assert [error is None for error in errors] == [True, True, False, True]
+        assert str(errors[2]).startswith("the loss stopped being a number")
+        assert runs.read_error(outcomes[2].folder) == errors[2]
+        assert [row["state"] for row in certain(tmp_path)] == ["finished", "finished", "failed", "finished"]
+        assert [row["error"] for row in certain(tmp_path)] == errors
+        assert json.loads((tmp_path / SUMMARY).read_text())[outcomes[2].folder.name] == errors[2]
+
+    def test_a_score_that_cannot_be_is_that_runs_error(self, tmp_path: Path) -> None:
+        (outcome,) = study(tmp_path, SHORT.replace("[1, 2, 3]", "[1]").replace("mig", "dci_rf"))
+        assert "needs discrete factors" in str(outcome.error)
+        assert runs.state(outcome.folder) == "finished"
+        (outcome,) = study(tmp_path, SHORT.replace("[1, 2, 3]", "[1]"))
+        assert outcome.error is None and runs.read_error(outcome.folder) is None
+
+
+@needs_signals
+class TestDisturbed:
+    @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+    def test_it_goes_on_to_the_same_table_after_all(
+        self, tmp_path: Path, undisturbed: Path, number: signal.Signals
+    ) -> None:
+        """Interrupted, as by Ctrl-C in a terminal, which reaches the workers too; then killed; and then in peace."""
+        out = tmp_path / "study"
+        with started(out) as process:
+            wait_for_new_checkpoint(out)
+            os.killpg(process.pid, number) if number == signal.SIGINT else process.terminate()
+            _, said = process.communicate(timeout=PATIENCE)
+        assert said.splitlines()[-1] == "KeyboardInterrupt: stopped, everything is kept: the same command goes on"
+        assert said.count("Traceback") == 1, "the workers say nothing"
+        assert "stopped" in states(out), "it waits for the checkpoints of its workers"
+        assert states(out)[-1] == "new", "no run is begun after the signal"
+
+        with started(out) as process:
+            wait_for_new_checkpoint(out)
+            process.kill()
+        for place in places(out):  # the workers die with their parent, or else they would hold these
+            place.mkdir(exist_ok=True)
+            with FileLock(place / runs.LOCK, timeout=PATIENCE):
+                pass
+        assert "running" in states(out), "the kill came too late to show anything"
+
+        assert [outcome.error for outcome in study(out)] == [None, None, None]
+        assert same_bits(out, undisturbed)
+
+    def test_a_killed_worker_stops_no_other(self, tmp_path: Path, undisturbed: Path) -> None:
+        def kill() -> None:
+            wait_for_new_checkpoint(tmp_path)
+            (worker,) = multiprocessing.active_children()
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        outcomes = study(tmp_path, engine="local", jobs=1)
+        killer.join()
+        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        (error,) = errors
+        assert error.startswith("its process was ended from outside (exit code -9), perhaps for want of memory")
+        assert [row["error"] for row in certain(tmp_path)].count(error) == 1
+        assert [outcome.error for outcome in study(tmp_path)] == [None] * 3
+        assert same_bits(tmp_path, undisturbed)
+
+    def test_a_second_study_on_the_folder_is_refused(self, tmp_path: Path, undisturbed: Path) -> None:
+        out = tmp_path / "study"
+        with started(out) as process:
+            wait_for_new_checkpoint(out)
+            with pytest.raises(UnbraidError, match=f"another study is running in .* .process {process.pid} on "):
+                study(out)
+            assert process.wait(timeout=PATIENCE) == 0
+        assert same_bits(out, undisturbed)
+
+
+class TestAgain:
+    def test_what_is_finished_is_not_done_again(self, undisturbed: Path) -> None:
+        """Nor where the runs are saved at other times, or computed elsewhere."""
+        before = {place: (place / runs.WEIGHTS).stat().st_mtime_ns for place in places(undisturbed)}
+        other = STUDY.replace("checkpoint_minutes: 0.001", "checkpoint_minutes: 3")
+        assert [outcome.error for outcome in study(undisturbed, other)] == [None] * 3
+        assert before == {place: (place / runs.WEIGHTS).stat().st_mtime_ns for place in places(undisturbed)}
+
+    def test_a_study_can_be_extended_renamed_and_moved(self, tmp_path: Path) -> None:
+        one = tmp_path / "one"
+        study(one, SHORT)
+        (first, *_) = places(one, SHORT)
+        weights = (first / runs.WEIGHTS).stat().st_mtime_ns
+        first.rename(one / "mine")
+        one.rename(tmp_path / "two")
+        wider = SHORT.replace("[1, 2, 3]", "[5, 1, 2, 3]").replace("[mig, kl]", "[mig, kl, sap]") + "seeds: 2\n"
+        outcomes = study(tmp_path / "two", wider)
+        assert len(outcomes) == 8 and not any(outcome.error for outcome in outcomes)
+        assert outcomes[2].folder == tmp_path / "two" / "mine"
+        assert (tmp_path / "two" / "mine" / runs.WEIGHTS).stat().st_mtime_ns == weights
+        assert sum(path.is_dir() for path in (tmp_path / "two").iterdir()) == 8
+        assert all(set(runs.read_scores(o.folder)["metrics"]) == {"mig", "kl", "sap"} for o in outcomes)
+
+        study(tmp_path / "anew", wider)
+        names = [{**row, "run": row["run"].replace("mine", outcomes[2].folder.name)} for row in certain(tmp_path / "two")]
+        plain = [{**row, "run": ""} for row in certain(tmp_path / "anew")]
+        assert [{**row, "run": ""} for row in names] == plain
+
+    @pytest.mark.parametrize("jobs", [-1])
+    def test_no_jobs(self, tmp_path: Path, jobs: int) -> None:
+        with pytest.raises(UnbraidError, match=f"jobs must be at least 1, not {jobs}"):
+            study(tmp_path, jobs=jobs)
+
+    def test_an_unknown_engine(self, tmp_path: Path) -> None:
+        with pytest.raises(UnbraidError, match='no engine called "rai"; did you mean "ray"'):
+            study(tmp_path, engine="rai")
+
+    def test_a_run_that_cannot_be_is_refused_before_any_is_begun(self, tmp_path: Path) -> None:
+        with pytest.raises(UnbraidError, match='line 4: there is no model called "baals_conv"'):
+            study(tmp_path, STUDY.replace("balls_conv", "baals_conv"))
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestHalfWritten:
+    """A file that a power cut left half done, or a disk that lost its end."""
+
+    @pytest.mark.parametrize(
+        "name", [runs.CONFIG, runs.FACTS, runs.WEIGHTS, runs.LOG, runs.SCORES, TABLE, SUMMARY, runs.ERROR]
+    )
+    def test_of_a_finished_study(self, tmp_path: Path, short: Path, name: str) -> None:
+        study(tmp_path, SHORT)
+        place = places(tmp_path, SHORT)[1]
+        file = (tmp_path if name in (TABLE, SUMMARY) else place) / name
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2] if file.exists() else b'{"err')
+        assert [outcome.error for outcome in study(tmp_path, SHORT)] == [None] * 3
+        assert same_bits(tmp_path, short)
+        aside = list((tmp_path / "set-aside").glob("*")) if (tmp_path / "set-aside").exists() else []
+        assert len(aside) == (name in (runs.CONFIG, runs.FACTS, runs.WEIGHTS, runs.LOG)), "kept, and out of the way"
+
+    @needs_signals
+    def test_of_a_killed_one(self, tmp_path: Path, undisturbed: Path) -> None:
+        out = tmp_path / "study"
+        with started(out) as process:
+            wait_for_new_checkpoint(out)
+            process.kill()
+        (place, *_) = [place for place in places(out) if (place / runs.CHECKPOINT).exists()]
+        with FileLock(place / runs.LOCK, timeout=PATIENCE):
+            content = (place / runs.CHECKPOINT).read_bytes()
+            (place / runs.CHECKPOINT).write_bytes(content[: len(content) // 2])
+            (place / f".{runs.CHECKPOINT}.1-abcd.tmp").write_bytes(content[:9])
+            (place / "figures").mkdir()
+            (place / "figures" / ".x.png.1-abcd.tmp").touch()
+        (out / f".{TABLE}.1-abcd.tmp").touch()
+        assert [outcome.error for outcome in study(out)] == [None] * 3
+        assert same_bits(out, undisturbed)
+        assert not [file for path in [out, *places(out)] for file in path.rglob("*.tmp") if "set-aside" not in str(file)]
+
+    def test_a_config_that_was_edited_is_another_run(self, tmp_path: Path, short: Path) -> None:
+        study(tmp_path, SHORT)
+        place = places(tmp_path, SHORT)[0]
+        text = (place / runs.CONFIG).read_text()
+        (place / runs.CONFIG).write_text(text.replace("beta: 1.0", "beta: 9.0"))
+        study(tmp_path, SHORT)
+        assert same_bits(tmp_path, short)
