@@ -224,11 +224,11 @@ def rebuilt(page: str, names: Collection[str]) -> str:
 def main(names: Sequence[str]) -> None:
     for name in names:
         registry.lookup(PARTS, name, "generated part")
-    for file in sorted(DOCS.glob("*.md")):
-        before = file.read_text(encoding="utf-8")
+    for page in sorted(DOCS.glob("*.md")):
+        before = page.read_text(encoding="utf-8")
         after = rebuilt(before, names or PARTS)
         if after != before:
-            write_text(file, after)
+            write_text(page, after)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            ("trian", 'there is no command called "trian"; did you mean "train"? (allowed: data, demo, '),
+            ("trian", 'there is no command called "trian"; did you mean "train"? (allowed: data, '),
             ("train --betta 4", 'there is no argument "--betta" here; did you mean "--beta"? (see `unbraid train'),
             ("train --betta=4", 'there is no argument "--betta" here; did you mean "--beta"? (see `unbraid train'),
             ("train 5", 'there is no argument "5" here'),

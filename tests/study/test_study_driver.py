@@ -28,7 +28,9 @@ from unbraid.study.folders import STUDY as COPY
 from unbraid.study.folders import SUMMARY, TABLE
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
-FAILING = STUDY.replace("grid:\n  beta: [1, 2, 3]", "zip:\n  beta: [1, 2, 2, 3]\n  lr: [0.0005, 0.0005, 1.0e+30, 0.0005]")
+FAILING = STUDY.replace(
+    "grid:\n  beta: [1, 2, 3]", "zip:\n  beta: [1, 2, 2, 3]\n  lr: [0.0005, 0.0005, 1.0e+30, 0.0005]"
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ class TestUndisturbed:
         assert summary == {place.name: "finished" for place in places(undisturbed)}
         assert (undisturbed / COPY).read_text() == STUDY
         assert [row["run"] for row in certain(undisturbed)] == list(summary)
-        assert not [file for file in undisturbed.rglob("*.tmp")]
+        assert not list(undisturbed.rglob("*.tmp"))
 
     def test_a_failing_run_stops_no_other(self, tmp_path: Path) -> None:
         outcomes = study(tmp_path, FAILING.replace("steps: 300", "steps: 20"))
@@ -157,7 +159,9 @@ class TestAgain:
         assert all(set(runs.read_scores(o.folder)["metrics"]) == {"mig", "kl", "sap"} for o in outcomes)
 
         study(tmp_path / "anew", wider)
-        names = [{**row, "run": row["run"].replace("mine", outcomes[2].folder.name)} for row in certain(tmp_path / "two")]
+        names = [
+            {**row, "run": row["run"].replace("mine", outcomes[2].folder.name)} for row in certain(tmp_path / "two")
+        ]
         plain = [{**row, "run": ""} for row in certain(tmp_path / "anew")]
         assert [{**row, "run": ""} for row in names] == plain
 
@@ -208,7 +212,9 @@ class TestHalfWritten:
         (out / f".{TABLE}.1-abcd.tmp").touch()
         assert [outcome.error for outcome in study(out)] == [None] * 3
         assert same_bits(out, undisturbed)
-        assert not [file for path in [out, *places(out)] for file in path.rglob("*.tmp") if "set-aside" not in str(file)]
+        assert not [
+            file for path in [out, *places(out)] for file in path.rglob("*.tmp") if "set-aside" not in str(file)
+        ]
 
     def test_a_config_that_was_edited_is_another_run(self, tmp_path: Path, short: Path) -> None:
         study(tmp_path, SHORT)

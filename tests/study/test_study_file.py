@@ -156,7 +156,12 @@ def test_the_methods_are_those_of_the_published_study() -> None:
     for cell in cells:
         flat = cell.config.flat()
         assert (flat["model"], flat["lr"], flat["batch_size"], flat["steps"]) == ("locatello", 1e-4, 64, 300_000)
-        varied = {"annealed_vae": "capacity", "factor_vae": "gamma", "dip_vae_i": "lambda_od", "dip_vae_ii": "lambda_od"}
+        varied = {
+            "annealed_vae": "capacity",
+            "factor_vae": "gamma",
+            "dip_vae_i": "lambda_od",
+            "dip_vae_ii": "lambda_od",
+        }
         found.setdefault(cell.config.objective, []).append(flat[varied.get(cell.config.objective, "beta")])
         if cell.config.objective.startswith("dip"):
             assert flat["lambda_d_factor"] == {"dip_vae_i": 10, "dip_vae_ii": 1}[cell.config.objective]

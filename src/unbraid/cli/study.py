@@ -7,11 +7,17 @@ EXIT_FAILED = 1
 
 
 def study(parser: argparse.ArgumentParser) -> None:
-    from unbraid.study import file
+    from unbraid.study import drawings, file
     from unbraid.study.presets import PRESETS
 
     names = "\n".join(f"  {name:20}{file.read(path).description}" for name, path in PRESETS.items())
-    parser.epilog = f"studies:\n{names}\n\nA file of your own is written as theirs are: see --print."
+    drawn = "\n".join(
+        f"{kind}:\n" + "\n".join(f"  {name:20}{figure.description}" for name, figure in table.items())
+        for kind, table in (("run_figures", drawings.OF_A_RUN), ("figures", drawings.OF_A_STUDY))
+    )
+    parser.epilog = (
+        f"studies:\n{names}\n\nA file of your own is written as theirs are: see --print. It may ask for\n{drawn}"
+    )
     parser.add_argument("study", metavar="STUDY", help="a YAML file, or one of those below")
     parser.add_argument("--out", type=Path, help="folder of the study (default: runs/STUDY)")
     parser.add_argument("--dry-run", action="store_true", help="print the runs, their groups, time and disk, and stop")

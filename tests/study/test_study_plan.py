@@ -1,0 +1,43 @@
+"""What a dry run says before a study begins."""
+
+from pathlib import Path
+
+import pytest
+from study_cases import SHORT, study
+
+from unbraid.study import file, grid, plan
+from unbraid.study.work import Options
+
+
+def planned(out: Path, text: str, jobs: int = 1) -> plan.Plan:
+    found = file.parse(text, "small", "")
+    return plan.estimate(found, grid.cells(found, ""), out, Options(jobs), show=False)
+
+
+def test_counts_what_is_left_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study(tmp_path / "out", SHORT)
+    wider = SHORT.replace("[1, 2, 3]", "[1, 2, 3, 4]")
+    found = planned(tmp_path / "out", wider)
+    assert found.finished == 3 and found.groups == [[3]]
+    plan.show(found)
+    said = capsys.readouterr().out
+    assert "beta_4-" in said and "beta_3-" not in said
+    assert "4 runs, 3 of them finished; the others in 1 groups" in said
+    nothing = planned(tmp_path / "out", SHORT)
+    assert nothing.groups == [] and nothing.seconds == 0 and nothing.disk == 0
+    planned(tmp_path / "none", SHORT)
+    assert not (tmp_path / "none").exists()
+
+
+def test_estimates_follow_the_number_of_runs_and_steps(tmp_path: Path) -> None:
+    one, more = (planned(tmp_path, SHORT.replace("[1, 2, 3]", betas)) for betas in ("[1]", "[1, 2, 3, 4, 5, 6]"))
+    assert more.disk == pytest.approx(6 * one.disk, rel=0.05)
+    long = planned(tmp_path, SHORT.replace("[1, 2, 3]", "[1]").replace("steps: 20", "steps: 2000000"))
+    assert long.seconds > 100 * one.seconds and long.disk > 100 * one.disk
+
+
+def test_the_disk_that_a_study_took_was_foreseen(tmp_path: Path) -> None:
+    foreseen = planned(tmp_path / "out", SHORT)
+    study(tmp_path / "out", SHORT)
+    taken = sum(file.stat().st_size for file in (tmp_path / "out").glob("*/**/*") if file.is_file())
+    assert foreseen.disk / 2 < taken < 2 * foreseen.disk <= 2 * foreseen.peak
