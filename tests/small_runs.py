@@ -109,7 +109,7 @@ def kill() -> None:
 
 def train_and_die(name: str, folder: Path) -> None:
     clock = Clock()
-    training.time = clock
+    training.loop.time = clock
     events = {CHECKPOINT_AFTER: clock.half_an_hour_passes, KILLED_AT: kill}
     small_run(name, folder / name, Eventful(squares(), events))
 

@@ -44,7 +44,7 @@ needs_sigkill = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork a
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(training.loop, "time", clock)
     return clock
 
 
@@ -320,7 +320,7 @@ class TestSchedules:
             return entry.function(out, gamma=gamma, capacity=capacity)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(training.OBJECTIVES, "annealed_vae", type(entry)(spy, entry.description))
+            patch.setitem(training.trainer.OBJECTIVES, "annealed_vae", type(entry)(spy, entry.description))
             resume(folder, data=squares(), show_progress=False)
         assert len(seen) == STEPS - 25
         assert seen[0] == {"gamma": 9.0, "capacity": pytest.approx(20 * 25 / 30)}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from unbraid.errors import UnbraidError
     from unbraid.metrics import score
     from unbraid.runs import Run, load
-    from unbraid.training import resume, train
+    from unbraid.training import resume, train, train_many
 
 _HOMES = {
     "Config": "config",
@@ -27,6 +27,7 @@ _HOMES = {
     "resume": "training",
     "score": "metrics",
     "train": "training",
+    "train_many": "training",
 }
 _MODULES = (
     "codes",
@@ -42,7 +43,7 @@ _MODULES = (
     "sklearn",
 )
 
-__all__ = ["Config", "Run", "UnbraidError", "load", "resume", "score", "train"]
+__all__ = ["Config", "Run", "UnbraidError", "load", "resume", "score", "train", "train_many"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from unbraid.types import Dataset
 
     Images = np.ndarray | Tensor
+    Network = TypeVar("Network", bound=torch.nn.Module)
 
 CONFIG = "config.yaml"
 FACTS = "run.json"
@@ -259,6 +260,19 @@ def _numbered(device: "torch.device") -> "torch.device":
     return torch.device("cuda", torch.cuda.current_device()) if str(device) == "cuda" else device
 
 
+def refuse_other_settings(folder: Path, config: Config) -> None:
+    """Raises UnbraidError where `folder` holds a run of another config; where and how it is computed may differ."""
+    if not is_run(folder):
+        return
+    there, here = read_config(folder).flat(), config.flat()
+    for name in here.keys() | there.keys():
+        if name not in FREE_SETTINGS and here.get(name) != there.get(name):
+            raise UnbraidError(
+                f"{folder} was run with {name}={there.get(name)}, and this asks for {name}={here.get(name)}: "
+                "choose another --out, or the settings it was begun with"
+            )
+
+
 def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
     """The model of this config with its initial weights."""
     from unbraid import models
@@ -268,16 +282,20 @@ def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
     return models.build(config.model, shape, latent_dim=config.latent_dim, seed=config.seed, **options)
 
 
-def to_device(model: "VAE", device: "torch.device") -> "VAE":
-    """The model on `device`, in the memory layout in which its convolutions are fastest.
+def to_device(network: "Network", device: "torch.device") -> "Network":
+    """The network on `device`, in the memory layout and with the kernels in which it is fastest there.
 
-    That is channels_last with oneDNN and cuDNN. Metal gains nothing from it, and some of its releases leave weights
-    that are not contiguous as they are when an optimizer should change them.
+    The layout is channels_last with oneDNN and cuDNN. Metal gains nothing from it, and some of its releases leave
+    weights that are not contiguous as they are when an optimizer should change them.
     """
     import torch
 
+    from unbraid.models import fast_linear
+
+    if device.type == "cpu" and fast_linear.is_faster():
+        fast_linear.accelerate(network)
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-    return model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    return network.to(device, memory_format=layout)  # type: ignore[call-overload]
 
 
 def load_data(config: Config) -> "Dataset":

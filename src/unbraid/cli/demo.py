@@ -16,10 +16,9 @@ def demo(parser: argparse.ArgumentParser) -> None:
 
 def _run_demo(chosen: argparse.Namespace) -> None:
     from unbraid import recipes, runs, training
-    from unbraid.study.folders import refuse_other_settings
 
     config = recipes.demo(chosen.steps, seed=chosen.seed, device=chosen.device)
-    refuse_other_settings(chosen.out, config)
+    runs.refuse_other_settings(chosen.out, config)
     if runs.is_run(chosen.out):
         run = training.resume(chosen.out, device=chosen.device)
     else:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unbraid import files, runs
-from unbraid.config import Config
 from unbraid.errors import UnbraidError
 from unbraid.study.grid import Cell, hash_of
 
@@ -123,16 +122,3 @@ def _set_aside(path: Path) -> None:
     aside.mkdir(exist_ok=True)
     number = next(n for n in range(1, 1_000_000) if not (aside / f"{path.name}-{n}").exists())
     path.rename(aside / f"{path.name}-{number}")
-
-
-def refuse_other_settings(folder: Path, config: Config) -> None:
-    """Raises UnbraidError where `folder` holds a run of another config; where and how it is computed may differ."""
-    if not runs.is_run(folder):
-        return
-    there, here = runs.read_config(folder).flat(), config.flat()
-    for name in here.keys() | there.keys():
-        if name not in runs.FREE_SETTINGS and here.get(name) != there.get(name):
-            raise UnbraidError(
-                f"{folder} was run with {name}={there.get(name)}, and this asks for {name}={here.get(name)}: "
-                "choose another --out, or the settings it was begun with"
-            )

@@ -1,0 +1,194 @@
+"""One model and what trains it: a step is a function of the config, the seed and the step's number."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from unbraid import randomness, runs, schedules
+from unbraid.config import Config
+from unbraid.objectives import OBJECTIVES
+from unbraid.optimizers import OPTIMIZERS
+from unbraid.probability import LIKELIHOODS
+from unbraid.types import Batches, Dataset, Forward, Terms
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Of one step of one model."""
+
+    x: Tensor  # [B, C, H, W] in [0, 1]
+    noise: Tensor  # [B, L]
+    permutation: Tensor | None = None  # [B, L] int64, where there is a second network
+
+
+class Trainer:
+    """The state of one run in memory: networks, optimizers, and the sums that become the next row of the log."""
+
+    def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
+        self.config, self.device, self.n_data = config, device, len(dataset)
+        self.batches: Batches = dataset.batches(config.batch_size, seed=config.seed, device=device)
+        self.model = runs.to_device(runs.build_model(config, dataset.image_shape), device)
+        objective = OBJECTIVES[config.objective]
+        self.objective: Callable[..., Terms] = objective.function
+        self.aux: torch.nn.Module | None = None
+        if objective.aux is not None:
+            self.aux = runs.to_device(
+                objective.aux.build(config.latent_dim, randomness.fold(config.seed, "aux")), device
+            )
+        self.hyper = {name: schedules.resolve(value) for name, value in config.section("objective").items()}
+        likelihood = LIKELIHOODS[config.likelihood]
+        options = config.section("likelihood")
+        self.likelihood = lambda logits, x: likelihood.nll(logits, x, **options)
+        self.lr = schedules.resolve(config.lr)
+        make = OPTIMIZERS[config.optimizer]
+        self.optimizers: list[tuple[Optimizer, schedules.Schedule | float]] = [
+            (make(self.model.parameters(), **config.section("optimizer")), self.lr)
+        ]
+        if self.aux is not None and objective.aux is not None:
+            beta1, beta2 = objective.aux.betas
+            aux_optimizer = OPTIMIZERS["adam"](self.aux.parameters(), adam_beta1=beta1, adam_beta2=beta2)
+            self.optimizers.append((aux_optimizer, config.aux_lr or objective.aux.lr))
+        if config.prune:
+            self.model.closable_head()  # refuses before the training rather than after it
+        self.generator = torch.Generator(device)
+        self.sums: dict[str, Tensor] = {}
+        self.summed = 0
+        self.kl: list[float] = []  # [L] of the last row
+
+    def hyper_at(self, step: int) -> dict[str, float]:
+        return {name: _at(value, step) for name, value in self.hyper.items()}
+
+    def inputs(self, step: int) -> "Inputs":
+        """All that the step takes in beside the weights; the noise and the permutations are named by seed and step."""
+        x = self.batches(step)
+        size = (len(x), self.config.latent_dim)
+        self.generator.manual_seed(randomness.fold(self.config.seed, "noise", step))
+        noise = torch.randn(size, generator=self.generator, device=self.device)
+        if self.aux is None:
+            return Inputs(x, noise)
+        return Inputs(x, noise, torch.rand(size, generator=self.generator, device=self.device).argsort(0))
+
+    def terms(self, inputs: "Inputs", step: int) -> Terms:
+        x, noise, permutation = inputs.x, inputs.noise, inputs.permutation
+        logits, mean, logvar, z = self.model(x, noise)
+        frozen = None if self.aux is None else _frozen(self.aux)
+        forward = Forward(x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, self.aux, frozen)
+        return self.objective(forward, **self.hyper_at(step))
+
+    def step(self, step: int) -> None:
+        terms = self.terms(self.inputs(step), step)
+        total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
+        total.backward()
+        self.update(step)
+        self.sum({"loss": terms.loss, **terms.logs})
+
+    def update(self, step: int) -> None:
+        """One step of every optimizer along the gradients that the parameters hold, which are then forgotten."""
+        for optimizer, lr in self.optimizers:
+            if self.config.clip:
+                torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip)
+            for group in optimizer.param_groups:
+                group["lr"] = _at(lr, step)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def loss(self, step: int) -> float:
+        """Of the weights as they are now on the batch of `step`, learning nothing from it."""
+        with torch.no_grad():
+            return float(self.terms(self.inputs(step), step).loss)
+
+    def sum(self, logs: Mapping[str, Tensor]) -> None:
+        for name, value in logs.items():
+            value = value.detach()
+            if name in self.sums:
+                self.sums[name] += value
+            else:
+                self.sums[name] = value.clone()
+        self.summed += 1
+
+    def row(self, step: int) -> dict[str, float]:
+        """The means of the logged values since the last row, in nats per image; begins the next sums."""
+        means = {name: (value / self.summed).tolist() for name, value in self.sums.items()}
+        self.sums, self.summed = {}, 0
+        kl = self.kl = means.pop("kl")
+        row = {"elbo": -(means["recon"] + sum(kl)), "recon": means["recon"], "kl": sum(kl), **means}
+        row |= {name: _at(value, step - 1) for name, value in self.hyper.items()}
+        row["lr"] = _at(self.lr, step - 1)
+        return row | {f"kl_{latent}": value for latent, value in enumerate(kl)}
+
+    def prune(self) -> list[int]:
+        """Closes the latents whose KL in the last row of the log is below `prune` nats; returns them.
+
+        The mean of a latent that the KL has shut keeps a trace of the image, too faint for the decoder to see and plain
+        to any score that looks at codes without their scale.
+        """
+        closed = [latent for latent, nats in enumerate(self.kl) if nats < self.config.prune]
+        if closed:
+            self.model.close(closed)
+        return closed
+
+    def is_finite(self) -> bool:
+        """Of the optimizer's state too: an infinite second moment in Adam stops a weight for good, without a NaN."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.checkpoint().values())
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        return {"model": self.model} | ({"aux": self.aux} if self.aux is not None else {})
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Numbers of trained parameters of the encoder, the decoder and, where there is one, the second network."""
+        networks = {"encoder": self.model.encoder, "decoder": self.model.decoder}
+        if self.aux is not None:
+            networks["aux"] = self.aux
+        return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
+    def weights(self) -> dict[str, Tensor]:
+        return {f"{name}.{k}": p for name, net in self.networks().items() for k, p in net.named_parameters()}
+
+    def checkpoint(self) -> dict[str, Tensor]:
+        """Every tensor that the next step depends on."""
+        tensors = self.weights() | {f"sums.{name}": value for name, value in self.sums.items()}
+        for number, (optimizer, _) in enumerate(self.optimizers):
+            for index, state in optimizer.state_dict()["state"].items():
+                values = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+                tensors |= {f"optimizer{number}.{index}.{name}": value for name, value in values.items()}
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor], summed: int, source: Path) -> None:
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            group, _, rest = name.partition(".")
+            groups.setdefault(group, {})[rest] = tensor
+        for name, net in self.networks().items():
+            runs.fill(net, groups.get(name, {}), source)
+        self.sums = {name: tensor.to(self.device) for name, tensor in groups.get("sums", {}).items()}
+        self.summed = summed
+        for number, (optimizer, _) in enumerate(self.optimizers):
+            parameters = optimizer.param_groups[0]["params"]
+            for name, tensor in groups.get(f"optimizer{number}", {}).items():
+                index, _, key = name.partition(".")
+                like = parameters[int(index)]
+                if key == "step":  # fused kernels count where the parameters are, the others on the CPU
+                    tensor = tensor.to(like.device if optimizer.defaults.get("fused") else "cpu")
+                elif tensor.shape == like.shape:
+                    # fused kernels walk parameter and state in memory order, so the state takes the parameter's layout
+                    tensor = torch.empty_like(like).copy_(tensor)
+                else:
+                    raise ValueError(f"{name} has shape {list(tensor.shape)}")
+                optimizer.state[like][key] = tensor
+
+
+def _at(value: schedules.Schedule | float, step: int) -> float:
+    return value(step) if callable(value) else value
+
+
+def _frozen(network: torch.nn.Module) -> Callable[[Tensor], Tensor]:
+    """`network` with detached parameters: gradients pass through it and stop at its weights."""
+    parameters = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    return lambda z: torch.func.functional_call(network, parameters, (z,))

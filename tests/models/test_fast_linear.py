@@ -1,0 +1,84 @@
+"""The dense layers of oneDNN against those of torch, in float64 where it matters which of the two is nearer."""
+
+import pytest
+import torch
+from torch import nn
+
+from unbraid.models import ARCHITECTURES, build, fast_linear
+from unbraid.models.fast_linear import FastLinear, accelerate
+
+needs_onednn = pytest.mark.skipif(
+    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this build of torch is without oneDNN"
+)
+
+
+def layer(inputs: int, outputs: int) -> nn.Linear:
+    linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+    linear.weight.data = torch.randn(outputs, inputs, generator=rng(0))
+    linear.bias.data = torch.randn(outputs, generator=rng(1))
+    return linear
+
+
+def rng(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@needs_onednn
+@pytest.mark.parametrize("shape", [(7, 200, 100), (128, 1200, 1200), (1, 129, 131), (64, 128, 2048)])
+def test_values_and_gradients_are_those_of_the_exact_product(shape: tuple[int, int, int]) -> None:
+    batch, inputs, outputs = shape
+    x, gradient = torch.randn(batch, inputs, generator=rng(2)), torch.randn(batch, outputs, generator=rng(3))
+    plain = layer(inputs, outputs)
+    exact = layer(inputs, outputs).double()
+    ours = layer(inputs, outputs)
+    accelerate(ours)
+    assert type(ours) is FastLinear
+    results = []
+    for net, dtype in ((ours, torch.float32), (plain, torch.float32), (exact, torch.float64)):
+        given = x.to(dtype).clone().requires_grad_()
+        out = net(given)
+        out.backward(gradient.to(dtype))
+        assert net.weight.grad is not None and net.bias.grad is not None and given.grad is not None
+        results.append([out.detach(), given.grad, net.weight.grad, net.bias.grad])
+    for mine, torchs, true in zip(*results, strict=True):
+        error, allowed = (mine - true).abs().max(), (torchs - true).abs().max()
+        assert error <= 4 * allowed + 1e-5 * true.abs().max()
+
+
+@needs_onednn
+def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    product = fast_linear._product
+    monkeypatch.setattr(fast_linear, "_product", lambda *a: calls.append(1) or product(*a))
+    net = nn.Sequential(layer(200, 100))
+    accelerate(net)
+    net(torch.randn(5, 200, generator=rng(0))).sum().backward()
+    assert len(calls) == 2  # forward and the weights: nobody asked for the gradient of x
+
+
+def test_small_layers_stay_as_they_are() -> None:
+    net = nn.Sequential(layer(10, 256), layer(256, 10))
+    accelerate(net)
+    assert {type(each) for each in net} == {nn.Linear}
+
+
+@needs_onednn
+def test_vmap_and_export_see_torch_s_own_operators() -> None:
+    net = nn.Sequential(layer(200, 100))
+    plain = nn.functional.linear(x := torch.randn(3, 5, 200, generator=rng(4)), net[0].weight, net[0].bias)
+    accelerate(net)
+    torch.testing.assert_close(torch.vmap(net)(x), plain)
+    exported = torch.export.export(net, (x[0],))
+    assert "mkldnn" not in str(exported.graph) and "linear" in str(exported.graph)
+
+
+@needs_onednn
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_gives_the_same_with_it(name: str) -> None:
+    shape = (1, 32, 32) if "balls" in name else (1, 64, 64)
+    plain, ours = build(name, shape, seed=0), build(name, shape, seed=0)
+    accelerate(ours)
+    x = torch.rand(4, *shape, generator=rng(5))
+    noise = torch.randn(4, plain.latent_dim, generator=rng(6))
+    for mine, theirs in zip(ours(x, noise), plain(x, noise), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
