@@ -16,9 +16,9 @@ FLOORS = (
     "data models objectives metrics figures",
     "config",
     "runs recipes",
-    "logs surroundings evaluate",
+    "logs surroundings evaluate export",
     "training selection codes",
-    "pictures tables sklearn",
+    "pictures tables sklearn report",
     "study",
     "cli",
 )

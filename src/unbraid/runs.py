@@ -6,7 +6,7 @@ checkpoint.safetensors   parameters and optimizer state while the run is unfinis
 weights.safetensors      parameters of the finished run
 log.csv                  one row every `log_every` steps
 statistics.json          posterior variances, KL, what each latent follows
-tensorboard/  figures/   scores.json
+tensorboard/  figures/  export/   scores.json
 error.json               why a run of a study failed, until it is tried again
 """
 
@@ -43,6 +43,7 @@ WEIGHTS = "weights.safetensors"
 LOG = "log.csv"
 TENSORBOARD = "tensorboard"
 FIGURES = "figures"
+EXPORT = "export"
 STATISTICS = "statistics.json"
 SCORES = "scores.json"
 ERROR = "error.json"
