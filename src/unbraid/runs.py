@@ -6,7 +6,7 @@ checkpoint.safetensors   parameters and optimizer state while the run is unfinis
 weights.safetensors      parameters of the finished run
 log.csv                  one row every `log_every` steps
 statistics.json          posterior variances, KL, what each latent follows
-tensorboard/  figures/  export/   scores.json
+tensorboard/  figures/  export/   scores.json   report.html
 error.json               why a run of a study failed, until it is tried again
 """
 
@@ -44,6 +44,7 @@ LOG = "log.csv"
 TENSORBOARD = "tensorboard"
 FIGURES = "figures"
 EXPORT = "export"
+REPORT = "report.html"
 STATISTICS = "statistics.json"
 SCORES = "scores.json"
 ERROR = "error.json"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unbraid import __version__
-from unbraid.cli import codes, data, demo, export, figures, listing, score, study, train
+from unbraid.cli import codes, data, demo, export, figures, listing, report, score, study, train
 from unbraid.errors import UnbraidError
 from unbraid.registry import lookup, suggest
 
@@ -117,6 +117,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "study": ("run many models from one file: a grid of settings and seeds, their scores and figures", study.study),
     "table": ("show the table of a study, sorted and filtered", study.table),
     "figures": ("draw the figures of finished runs", figures.figures),
+    "report": ("write the page in which the latents of runs can be moved by hand", report.report),
     "export": ("write the encoder and decoder of runs for other programs", export.export),
     "score": ("score the latents of runs against the ground-truth factors", score.score),
     "select": ("rank the runs of a study without labels", study.select),

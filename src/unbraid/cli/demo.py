@@ -15,7 +15,7 @@ def demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_demo(chosen: argparse.Namespace) -> None:
-    from unbraid import recipes, runs, training
+    from unbraid import recipes, report, runs, training
 
     config = recipes.demo(chosen.steps, seed=chosen.seed, device=chosen.device)
     runs.refuse_other_settings(chosen.out, config)
@@ -24,3 +24,5 @@ def _run_demo(chosen: argparse.Namespace) -> None:
     else:
         run = training.train(config, out=chosen.out)
     finish(run)
+    page = report.write_report([run.path], run.path / runs.REPORT)
+    print(f"\nThe page to move the latents by hand, in any browser: {page}")

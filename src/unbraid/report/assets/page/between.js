@@ -1,0 +1,80 @@
+// From one image to another, through the codes between them.
+
+const BETWEEN_FRAMES = 10;
+const BETWEEN_SECONDS = 3;
+
+const between = { ends: { a: null, b: null }, stale: 0 };
+
+function showBetween(view) {
+  const [a, b] = view.gallery;
+  const nowhere = (latent, value) => ({ image: null, code: view.order.length ? unit(view, latent, value) : [] });
+  between.ends = { a: a ?? nowhere(view.order[0], -1.5), b: b ?? nowhere(view.order[0], 1.5) };
+  byId("between-share").value = 0;
+  paintBetween();
+}
+
+/** The prior's middle, but for one latent. */
+function unit(view, latent, value) {
+  const code = new Float32Array(view.order.length);
+  code[latent] = value;
+  return code;
+}
+
+function mixed(share) {
+  const { a, b } = between.ends;
+  return Float32Array.from(a.code, (value, n) => value + share * (b.code[n] - value));
+}
+
+async function paintBetween() {
+  const { run } = hand;
+  if (!run.block) return;
+  const mine = ++between.stale;
+  const shares = Array.from({ length: BETWEEN_FRAMES }, (_, n) => n / (BETWEEN_FRAMES - 1));
+  const frames = [];
+  for await (const image of decodeMany(run, shares.map(mixed))) frames.push(image);
+  if (mine !== between.stale) return;
+  fill(
+    byId("between-strip"),
+    frames.map((image, n) =>
+      element(
+        "button",
+        {
+          type: "button",
+          class: "thumb",
+          "aria-label": `${Math.round(100 * shares[n])} % of the way`,
+          onclick: () => goBetween(shares[n]),
+        },
+        thumbnail(image, run.imageShape),
+      ),
+    ),
+  );
+}
+
+function goBetween(share) {
+  rest();
+  byId("between-share").value = share;
+  moveTo(mixed(share));
+}
+
+function betweenListeners() {
+  byId("between-share").addEventListener("input", (event) => goBetween(Number(event.target.value)));
+  for (const end of ["a", "b"]) {
+    byId(`between-${end}`).addEventListener("click", () => {
+      between.ends[end] = { image: hand.start.image, code: hand.z.slice() };
+      paintBetween();
+      say(`The picture is now the ${end === "a" ? "first" : "last"} one.`);
+    });
+  }
+  byId("between-play").addEventListener("click", () => {
+    if (byId("between-play").getAttribute("aria-pressed") === "true") return rest();
+    move((seconds) => {
+      const share = (1 - Math.cos((2 * Math.PI * seconds) / (2 * BETWEEN_SECONDS))) / 2;
+      byId("between-share").value = share;
+      moveTo(mixed(share));
+    });
+    byId("between-play").setAttribute("aria-pressed", "true");
+  });
+  on("motion", () => {
+    if (motion === null) byId("between-play").setAttribute("aria-pressed", "false");
+  });
+}

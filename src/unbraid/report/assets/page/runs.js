@@ -1,0 +1,162 @@
+// Several runs: a table to sort, and one number against another.
+
+const table = { column: null, down: true };
+
+/** What the runs can be compared by: settings that differ among them, then scores and other results. */
+function columnsOfRuns() {
+  const { runs } = report;
+  const names = new Set(runs.flatMap((run) => Object.keys(run.settings)));
+  const differs = (name) => new Set(runs.map((run) => JSON.stringify(run.settings[name] ?? null))).size > 1;
+  const settings = [...names].filter(differs).map((name) => ({ name, kind: "setting", of: (run) => run.settings[name] }));
+  const results = [...new Set(runs.flatMap((run) => Object.keys(run.results)))].map((name) => ({
+    name: name.replaceAll("_", " "),
+    kind: "result",
+    of: (run) => run.results[name],
+  }));
+  const scores = [...new Set(runs.flatMap((run) => Object.keys(run.scores)))]
+    .filter((name) => !(name in (runs[0].results ?? {})))
+    .map((name) => ({ name, kind: "score", of: (run) => run.scores[name]?.score }));
+  return [...settings, ...scores, ...results];
+}
+
+function showRuns() {
+  byId("runs-section").hidden = report.runs.length < 2;
+  if (report.runs.length < 2) return;
+  const columns = columnsOfRuns();
+  drawTable(columns);
+  scatterChoices(columns);
+}
+
+const asNumber = (value) => (typeof value === "number" && Number.isFinite(value) ? value : null);
+
+function drawTable(columns) {
+  const { runs } = report;
+  const order = runs.map((_, n) => n);
+  const column = columns.find(({ name }) => name === table.column);
+  if (table.column === "run") order.sort((a, b) => runs[a].name.localeCompare(runs[b].name, "en", { numeric: true }) * (table.down ? -1 : 1));
+  else if (column) order.sort((a, b) => compared(column.of(runs[a]), column.of(runs[b])));
+  const head = ["run", ...columns.map(({ name }) => name)].map((name) =>
+    element(
+      "th",
+      { scope: "col", "aria-sort": table.column === name ? (table.down ? "descending" : "ascending") : "none" },
+      element(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            table.down = table.column === name ? !table.down : true;
+            table.column = name;
+            drawTable(columns);
+          },
+        },
+        name,
+      ),
+    ),
+  );
+  const bounds = columns.map(({ of }) => {
+    const values = runs.map((run) => asNumber(of(run))).filter((value) => value !== null);
+    return [Math.min(...values), Math.max(...values)];
+  });
+  const rows = order.map((index) => {
+    const run = runs[index];
+    return element(
+      "tr",
+      { "data-run": index, class: index === hand.run?.index ? "chosen" : null },
+      element(
+        "th",
+        { scope: "row" },
+        element("button", { type: "button", onclick: () => showRun(index) }, run.name),
+        run.state === "finished" ? null : element("small", {}, run.state),
+      ),
+      columns.map(({ of }, n) => {
+        const value = of(run);
+        const number = asNumber(value);
+        const [low, high] = bounds[n];
+        const share = number === null || !(high > low) ? 0 : (number - low) / (high - low);
+        return element("td", { class: number === null ? null : "number", "--share": `${(100 * share).toFixed(0)}%` }, brief(value));
+      }),
+    );
+  });
+  fill(byId("runs"), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows));
+}
+
+/** The order of two cells; whatever is missing comes last, whichever way. */
+function compared(one, other) {
+  if (one == null || other == null) return (one == null) - (other == null);
+  const order = typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other), "en", { numeric: true });
+  return table.down ? -order : order;
+}
+
+function scatterChoices(columns) {
+  const [x, y] = [byId("scatter-x"), byId("scatter-y")];
+  const groups = (place, order) =>
+    fill(
+      place,
+      order.map((kind) => {
+        const members = columns.map((column, n) => [column, n]).filter(([column]) => column.kind === kind);
+        return members.length ? element("optgroup", { label: `${kind}s` }, members.map(([{ name }, n]) => element("option", { value: n }, name))) : null;
+      }),
+    );
+  groups(x, ["setting", "score", "result"]);
+  groups(y, ["score", "result", "setting"]);
+  const draw = () => scatter(columns[x.value], columns[y.value]);
+  x.onchange = y.onchange = draw;
+  draw();
+}
+
+/** A point a run; words get places of their own, in order. */
+function scatter(across, up) {
+  const box = byId("scatter");
+  const { runs } = report;
+  const scale = (of) => {
+    const values = runs.map(of);
+    if (values.every((value) => value == null || typeof value === "number")) {
+      const numbers = values.filter((value) => asNumber(value) !== null);
+      const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+      const room = high > low ? 0.06 * (high - low) : 0.5;
+      return { low: low - room, high: high + room, at: asNumber, ticks: (count) => rounds(low, high, count).filter((v) => v >= low - room && v <= high + room).map((v) => [v, brief(v)]) };
+    }
+    const words = [...new Set(values.filter((value) => value != null).map(String))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    return { low: -0.5, high: words.length - 0.5, at: (value) => (value == null ? null : words.indexOf(String(value))), ticks: () => words.map((word, n) => [n, word]) };
+  };
+  const [sx, sy] = [scale(across.of), scale(up.of)];
+  const canvas = drawing("svg", { role: "img", "aria-label": `${up.name} of ${runs.length} runs over ${across.name}; the table above has the numbers` });
+  const readout = element("p", { class: "readings", "aria-hidden": "true" }, "\u00a0");
+  const plot = element("div", { class: "plot" }, canvas);
+  fill(box, plot, readout);
+  whenWidthChanges(plot, (width) => {
+    const [left, right, top, bottom, height] = [64, 12, 12, 44, 320];
+    const x = (value) => left + ((width - left - right) * (value - sx.low)) / (sx.high - sx.low);
+    const y = (value) => top + (height - top - bottom) * (1 - (value - sy.low) / (sy.high - sy.low));
+    canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const points = runs.map((run, index) => {
+      const [vx, vy] = [sx.at(across.of(run)), sy.at(up.of(run))];
+      if (vx === null || vy === null) return null;
+      return drawing("circle", {
+        class: index === hand.run?.index ? "point chosen" : "point",
+        "data-run": index,
+        cx: x(vx),
+        cy: y(vy),
+        r: 6,
+        onclick: () => showRun(index),
+        onpointerenter: () => (readout.textContent = `${run.name}: ${across.name} ${brief(across.of(run))}, ${up.name} ${brief(up.of(run))}`),
+        onpointerleave: () => (readout.textContent = "\u00a0"),
+      });
+    });
+    fill(
+      canvas,
+      sy.ticks(5).map(([value, text]) =>
+        drawing("g", { class: "tick", transform: `translate(0 ${y(value)})` }, drawing("line", { x1: left, x2: width - right }), drawing("text", { x: left - 6, dy: "0.32em", "text-anchor": "end" }, text)),
+      ),
+      sx.ticks(width / 110).map(([value, text]) => drawing("text", { class: "tick-text", x: x(value), y: height - bottom + 18, "text-anchor": "middle" }, text)),
+      drawing("text", { class: "axis", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, across.name),
+      points,
+    );
+  });
+}
+
+function markChosenRun() {
+  for (const place of document.querySelectorAll("#runs tr[data-run], #scatter .point")) {
+    place.classList.toggle("chosen", Number(place.dataset.run) === hand.run.index);
+  }
+}

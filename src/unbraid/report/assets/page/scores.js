@@ -1,0 +1,36 @@
+// The scores of the run, each beside those that papers report on the same data.
+
+function showScores(view) {
+  const run = hand.run;
+  const names = Object.keys(run.scores);
+  byId("scores-empty").hidden = names.length > 0;
+  byId("scores").hidden = !names.length;
+  const rows = names.map((name) => {
+    const { score, parts } = run.scores[name];
+    const about = report.metrics[name];
+    const published = report.published[run.settings.data]?.[name] ?? [];
+    const unit = [score, ...published.map(([, value]) => value)].every((value) => value >= 0 && value <= 1);
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, name, about ? element("small", {}, about.description) : null),
+      element("td", { class: "number" }, brief(score), about && !about.higher ? element("small", {}, "lower is better") : null),
+      element("td", { class: "strip-cell" }, unit ? strip(score, published) : null),
+      element("td", { class: "parts" }, Object.entries(parts).map(([part, value]) => element("span", {}, `${part.replaceAll("_", " ")} ${brief(value)}`))),
+    );
+  });
+  const head = ["metric", "score", "from 0 to 1, beside published scores", "parts"].map((name) => element("th", { scope: "col" }, name));
+  fill(byId("scores"), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows));
+}
+
+/** Ours as a filled dot, published ones as rings with their names, on a line from 0 to 1. */
+function strip(score, published) {
+  const said = published.map(([method, value, source]) => `${method} ${decimal(value)} (${source})`);
+  return element(
+    "span",
+    { class: "strip", role: "img", "aria-label": [`this run ${decimal(score)}`, ...said].join(", ") },
+    published.map(([method, value, source]) => element("i", { class: "ring", "--at": value, title: `${method} ${decimal(value)} (${source})` })),
+    element("i", { class: "ours", "--at": score, title: `this run ${decimal(score)}` }),
+    published.length ? element("span", { class: "strip-names", "aria-hidden": "true" }, said.join(" · ")) : null,
+  );
+}
