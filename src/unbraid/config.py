@@ -15,9 +15,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import yaml
 
-from unbraid import schedules
+from unbraid import files, schedules
 from unbraid.data import DATASETS
 from unbraid.errors import UnbraidError
 from unbraid.models import ARCHITECTURES
@@ -38,7 +39,9 @@ _TABLES: dict[str, tuple[str, dict[str, Callable[..., Any]]]] = {
     "optimizer": ("optimizer", dict(OPTIMIZERS)),
 }
 _MOST_THREADS = 1024
-LARGEST_FILE = 1_000_000  # bytes; a config is a page of text
+LARGEST_FILE = 100_000  # bytes; a config is a page of text, and one of megabytes takes YAML minutes
+_LONGEST_TEXT = 4_096  # characters, as of a path
+_LARGEST_NUMBER = 10**12  # of steps, images, widths: beyond it arrays have no address
 
 
 def _general(default: Value | None, help: str) -> Any:
@@ -153,12 +156,12 @@ def _value(name: str, kind: type, value: Any, *, schedule: bool) -> Value:
     wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
     wrong = UnbraidError(f"{name} must be {wanted}{' or a schedule' if schedule else ''}, not {_shown(value)}")
     if kind is str:
-        if not isinstance(value, str):
-            raise wrong
+        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
+            raise wrong  # no path, device or name has control characters
         return value
     if kind is bool:
         known = {"true": True, "false": False, "yes": True, "no": False}
-        found = known.get(str(value).lower())
+        found = known.get(str(value).lower()) if isinstance(value, bool | str | np.bool_) else None
         if found is None:
             raise wrong
         return found
@@ -195,19 +198,30 @@ def _check_ranges(config: Config) -> None:
             raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")
     if config.threads > _MOST_THREADS:
         raise UnbraidError(f"threads must be at most {_MOST_THREADS}, not {config.threads}")
+    for name, value in config.flat().items():
+        if name != "seed" and type(value) is int and abs(value) > _LARGEST_NUMBER:
+            raise UnbraidError(f"{name} must be at most {_LARGEST_NUMBER:,}, not {_shown(value)}")
     for name in ("aux_lr", "clip", "prune", "checkpoint_minutes"):
         if getattr(config, name) < 0:
             raise UnbraidError(f"{name} must not be negative, and {getattr(config, name)} is")
     for name in (*_parameters("objective", config.objective), *_parameters("likelihood", config.likelihood)):
-        value = config.options[name]
         least_value = "above 0" if name == "sigma" else "at least 0"  # a deviation, and weights
-        if isinstance(value, int | float) and (value < 0 or (value == 0 and name == "sigma")):
+        value = _least(config.options[name])
+        if value < 0 or (value == 0 and name == "sigma"):
             raise UnbraidError(f"{name} must be {least_value}, not {value:g}")
     for name in ("adam_beta1", "adam_beta2", "rmsprop_decay", "momentum"):
         if name in config.options and not 0 <= float(config.options[name]) < 1:
             raise UnbraidError(f"{name} must be at least 0 and below 1, not {config.options[name]}")
     if isinstance(config.lr, float) and config.lr <= 0:
         raise UnbraidError(f"lr must be above 0, not {config.lr}")
+    if _least(config.lr) < 0:
+        raise UnbraidError(f"lr must never be negative, and {config.lr} goes down to {_least(config.lr):g}")
+
+
+def _least(value: Value) -> float:
+    """The smallest value of a number or a schedule."""
+    found = schedules.resolve(value)
+    return found.least if isinstance(found, schedules.Schedule) else found
 
 
 class PlainLoader(yaml.SafeLoader):
@@ -232,9 +246,8 @@ class PlainLoader(yaml.SafeLoader):
 def read(path: Path) -> dict[str, Any]:
     """The names and values in a YAML file, not yet resolved."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UnbraidError(f"{path} is larger than a config can be ({LARGEST_FILE:,} bytes)")
-        values = PlainLoader(path.read_text(encoding="utf-8")).get_single_data()
+        text = files.read_at_most(path, LARGEST_FILE, "a config").decode("utf-8")
+        values = PlainLoader(text).get_single_data()
     except OSError as error:
         raise UnbraidError(f"cannot read the config {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:

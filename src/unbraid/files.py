@@ -66,6 +66,15 @@ def _take_place(temporary: Path, path: Path) -> None:
     temporary.replace(path)
 
 
+def read_at_most(path: Path, limit: int, kind: str) -> bytes:
+    """The content of a file of at most `limit` bytes; raises UnbraidError where it is longer, as a device can be."""
+    with path.open("rb") as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise UnbraidError(f"{path} is larger than {kind} can be ({limit:,} bytes)")
+    return content
+
+
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -109,7 +109,8 @@ def draw_scores(run: Run, *, theme: str = "light") -> None:
         for kind, rows in found["matrices"].items():
             matrix = np.array(rows, float)
             of_latents = matrix.shape == (len(latents), len(names))
-            if of_latents and f"{metric}_{kind}".isidentifier():  # a file's words become the name of a file
+            name = f"{metric}_{kind}"  # a file's words become the name of a file
+            if of_latents and name.isidentifier() and len(name) < 100:
                 title = f"{metric}: {kind.replace('_', ' ')}"
                 figure = figures.heat_map(matrix, latents, names, title=title, theme=theme)
                 figures.save(figure, run.figure(f"score-{metric}-{kind}.png"))

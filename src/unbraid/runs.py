@@ -13,7 +13,9 @@ error.json               why a run of a study failed, until it is tried again
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,18 +56,36 @@ LOCK = ".lock"
 FREE_SETTINGS = ("device", "checkpoint_minutes")
 
 
+# bytes; what a run of ours writes stays far below, and what is larger is not read
+_LARGEST_JSON = 16_000_000
+_LARGEST_HEADER = 1_000_000
+_LARGEST_LOG = 64_000_000
+
+
 def is_run(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
+def _refuse_links(path: Path) -> None:
+    """Raises UnbraidError where a run folder holds a symbolic link out of itself: what is written would follow it."""
+    for name in (CONFIG, FACTS, CHECKPOINT, WEIGHTS, LOG, TENSORBOARD, FIGURES, STATISTICS, SCORES, LOCK):
+        file = path / name
+        if file.is_symlink() and not file.resolve().is_relative_to(path.resolve()):
+            raise UnbraidError(f"{file} is a symbolic link out of the run folder: put what it points to in its place")
+
+
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(files.read_at_most(file, _LARGEST_JSON, "it"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise UnbraidError(f"{file} is missing or damaged: it must hold the JSON object that unbraid wrote")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -114,7 +134,36 @@ def state(path: Path) -> str:
 
 def read_scores(path: Path) -> dict[str, Any]:
     """{"seed": ..., "metrics": {name: {"score", "parts", "matrices"}}} of the run at `path`; {} before it is scored."""
-    return _read_json(path / SCORES) if (path / SCORES).is_file() else {}
+    file = path / SCORES
+    found = _read_json(file) if file.is_file() else {}
+    metrics = found.get("metrics", {})
+    if not isinstance(metrics, dict) or not all(_is_score(value) for value in metrics.values()):
+        raise UnbraidError(f"{file} is damaged: every metric must have a score, parts and matrices of numbers")
+    return found
+
+
+def _is_score(value: Any) -> bool:
+    if not (isinstance(value, dict) and isinstance(value.get("parts"), dict)):
+        return False
+    matrices = value.get("matrices")
+    return (
+        all(map(_is_number, (value.get("score"), *value["parts"].values())))
+        and isinstance(matrices, dict)
+        and all(map(_is_matrix, matrices.values()))
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < float("inf")  # so NaN is none
+
+
+def _is_matrix(value: Any) -> bool:
+    """Rows of numbers, all of one length."""
+    return (
+        isinstance(value, list)
+        and all(isinstance(row, list) and len(row) == len(value[0]) for row in value)
+        and all(_is_number(cell) for row in value for cell in row)
+    )
 
 
 def write_scores(path: Path, found: Mapping[str, "Result"], seed: int, points: int = 0) -> None:
@@ -157,6 +206,7 @@ def last_row(path: Path) -> dict[str, float]:
 def read_config(path: Path) -> Config:
     if not is_run(path):
         raise UnbraidError(f"{path} is not a run folder: it holds no {CONFIG}")
+    _refuse_links(path)
     return configs.resolve(configs.read(path / CONFIG))
 
 
@@ -177,16 +227,29 @@ def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[
 
 def load_tensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
     """(tensors, metadata) of a file that `save_tensors` wrote; raises UnbraidError where it is anything else."""
+    with _opened(path) as file:
+        metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
+        # copies: a tensor that stayed a view of the file would keep Windows from ever replacing it
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
+    return tensors, metadata if isinstance(metadata, dict) else {}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file of tensors, none of them read yet."""
     from safetensors import SafetensorError, safe_open
 
     try:
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > _LARGEST_HEADER:  # the library would take apart a hundred times as much
+            raise UnbraidError(f"cannot read {path}: its header would be {header:,} bytes long")
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
-            # copies: a tensor that stayed a view of the file would keep Windows from ever replacing it
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
+            yield file
+    except UnbraidError:
+        raise
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise UnbraidError(f"cannot read {path}: {error}") from None
-    return tensors, metadata if isinstance(metadata, dict) else {}
+        raise UnbraidError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from None
 
 
 def read_log(path: Path) -> dict[str, np.ndarray]:
@@ -195,11 +258,22 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
     if not file.is_file():
         return {}
     try:
-        header, *rows = _read_csv(file)
-        columns = list(zip(*rows, strict=True)) or [()] * len(header)
-        return {name: np.array(column, float) for name, column in zip(header, columns, strict=True)}
+        if file.stat().st_size > _LARGEST_LOG:
+            raise ValueError
+        with file.open(newline="", encoding="utf-8") as stream:
+            rows = csv.reader(stream)
+            header = next(rows, [])
+            columns = [array("d") for _ in header]
+            for row in rows:
+                for column, cell in zip(columns, row, strict=True):
+                    column.append(float(cell))
+        if len(set(header)) < len(header):
+            raise ValueError
     except (ValueError, csv.Error):
         raise _damaged(file) from None
+    return {
+        name: np.frombuffer(column) if column else np.empty(0) for name, column in zip(header, columns, strict=True)
+    }
 
 
 def _read_csv(file: Path) -> list[list[str]]:
@@ -208,7 +282,9 @@ def _read_csv(file: Path) -> list[list[str]]:
 
 
 def _damaged(log: Path) -> UnbraidError:
-    return UnbraidError(f"{log} is damaged: it must be a table of numbers under one line of names")
+    return UnbraidError(
+        f"{log} is damaged: it must be a table of numbers under one line of names, of {_LARGEST_LOG:,} bytes at most"
+    )
 
 
 class Log:
@@ -279,9 +355,22 @@ def build_model(config: Config, image_shape: Sequence[int]) -> "VAE":
     """The model of this config with its initial weights."""
     from unbraid import models
 
-    shape = (int(image_shape[0]), int(image_shape[1]), int(image_shape[2]))
-    options: dict[str, Any] = config.section("model")
-    return models.build(config.model, shape, latent_dim=config.latent_dim, seed=config.seed, **options)
+    return models.build(config.model, _sides(image_shape), seed=config.seed, **_model_options(config))
+
+
+def describe_model(config: Config, image_shape: Sequence[int]) -> "VAE":
+    """The same model without memory for its weights."""
+    from unbraid import models
+
+    return models.describe(config.model, _sides(image_shape), **_model_options(config))
+
+
+def _sides(image_shape: Sequence[int]) -> tuple[int, int, int]:
+    return int(image_shape[0]), int(image_shape[1]), int(image_shape[2])
+
+
+def _model_options(config: Config) -> dict[str, Any]:
+    return {"latent_dim": config.latent_dim, **config.section("model")}
 
 
 def to_device(network: "Network", device: "torch.device") -> "Network":
@@ -438,28 +527,48 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
     source = next((folder / name for name in (WEIGHTS, CHECKPOINT) if (folder / name).is_file()), None)
     if source is None:
         raise UnbraidError(f"{folder} holds no weights yet: the run was stopped before its first checkpoint")
-    tensors, _ = load_tensors(source)
     shape = facts.get("image_shape")
-    if not (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and 0 < n <= 4096 for n in shape)):
+    if not (isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and 0 < n <= 4096 for n in shape)):
         raise UnbraidError(f"{folder / FACTS} is damaged: image_shape must be three whole numbers, not {shape!r}")
-    model = build_model(config, shape)
-    fill(model, {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}, source)
-    model = to_device(model, choose_device(device)).eval()
+    model = to_device(_read_model(source, config, shape), choose_device(device)).eval()
     return Run(folder, config, facts, model, data)
+
+
+def _read_model(source: Path, config: Config, image_shape: Sequence[int]) -> "VAE":
+    """The model with the weights in `source`: no memory is taken for it before their names and shapes are compared."""
+    model = describe_model(config, image_shape)
+    with _opened(source) as file:
+        names = {name.removeprefix("model."): name for name in file.keys() if name.startswith("model.")}  # noqa: SIM118
+        _refuse_misfit(model, {short: file.get_slice(name) for short, name in names.items()}, source)
+        model = model.to_empty(device="cpu")
+        fill(model, {short: file.get_tensor(name) for short, name in names.items()}, source)
+    return model
 
 
 def fill(module: "torch.nn.Module", tensors: Mapping[str, "Tensor"], source: Path) -> None:
     """Copies `tensors` into the parameters of `module`, which keep their memory layout; names and shapes must match."""
     import torch
 
+    _refuse_misfit(module, tensors, source)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if not (tensors[name].dtype == parameter.dtype and tensors[name].isfinite().all()):
+                raise UnbraidError(f"{source} is damaged: {name} must hold finite numbers of type {parameter.dtype}")
+            parameter.copy_(tensors[name])
+
+
+def _refuse_misfit(module: "torch.nn.Module", tensors: Mapping[str, Any], source: Path) -> None:
     own = dict(module.named_parameters())
     wrong = [
         name
         for name in own.keys() | tensors.keys()
-        if name not in own or name not in tensors or own[name].shape != tensors[name].shape
+        if name not in own or name not in tensors or list(own[name].shape) != _shape(tensors[name])
     ]
     if wrong:
-        raise UnbraidError(f"{source} does not fit the model of its config: {', '.join(sorted(wrong)[:3])}")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(tensors[name])
+        shown = ", ".join(name[:60] for name in sorted(wrong)[:3])
+        raise UnbraidError(f"{source} does not fit the model of its config: {shown}")
+
+
+def _shape(tensor: Any) -> list[int]:
+    """Of a tensor, or of a part of a file that is not read yet."""
+    return list(tensor.get_shape() if hasattr(tensor, "get_shape") else tensor.shape)

@@ -16,6 +16,7 @@ class Schedule:
 
     text: str
     function: Callable[[int], float]
+    least: float  # of all its values
 
     def __call__(self, step: int) -> float:
         return self.function(step)
@@ -40,11 +41,11 @@ def _ramp(name: str, start: float, end: float, steps: int, after: int, shape: Ca
         )
     delay = f", after={int(after)}" if after else ""
     text = f"{name}({_number(start)}, {_number(end)}, steps={int(steps)}{delay})"
-    return Schedule(text, lambda step: shape(_progress(step, int(steps), int(after))))
+    return Schedule(text, lambda step: shape(_progress(step, int(steps), int(after))), min(start, end))
 
 
 def constant(value: float) -> Schedule:
-    return Schedule(f"constant({_number(value)})", lambda step: float(value))
+    return Schedule(f"constant({_number(value)})", lambda step: float(value), value)
 
 
 def linear(start: float, end: float, steps: int, after: int = 0) -> Schedule:
@@ -78,7 +79,7 @@ def piecewise(*points: float) -> Schedule:
                 return start + (end - start) * (step - a) / (b - a)
         return float(values[-1])
 
-    return Schedule(f"piecewise({', '.join(map(_number, points))})", value)
+    return Schedule(f"piecewise({', '.join(map(_number, points))})", value, min(values))
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {

@@ -15,6 +15,7 @@ from unbraid.errors import UnbraidError
 from unbraid.registry import lookup, suggest
 
 EXIT_REFUSED, EXIT_INTERRUPTED = 2, 130
+_LONGEST = 2_000  # characters of a sentence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnbraidError as error:
         return _say(f"unbraid: {error}", EXIT_REFUSED)
     except KeyboardInterrupt as interruption:
-        return _say(f"\nunbraid: {str(interruption) or 'interrupted'}", EXIT_INTERRUPTED)
+        print(file=sys.stderr)  # ends the line of ^C or of a progress bar
+        return _say(f"unbraid: {str(interruption) or 'interrupted'}", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must the flush at exit find it gone
         return 0
@@ -70,7 +72,11 @@ def _print_anywhere() -> None:
 
 
 def _say(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
+    """One line: what a file says of itself must neither break it nor steer the terminal."""
+    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    print(
+        plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST // 2]} ... {plain[-_LONGEST // 2 :]}", file=sys.stderr
+    )
     return code
 
 

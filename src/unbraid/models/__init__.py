@@ -17,7 +17,7 @@ from unbraid.models.vae import VAE, ImageShape
 from unbraid.randomness import torch_generator
 from unbraid.registry import check_options, lookup, parameters
 
-__all__ = ["ARCHITECTURES", "VAE", "Architecture", "ImageShape", "build"]
+__all__ = ["ARCHITECTURES", "VAE", "Architecture", "ImageShape", "build", "describe"]
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,22 @@ def build(name: str, image_shape: ImageShape, *, seed: int = 0, **options: int) 
     `options` are the architecture's keywords, such as `latent_dim`, and default to its own. Raises UnbraidError for
     an unknown name or option and for a size that the architecture cannot take.
     """
-    architecture = lookup(ARCHITECTURES, name, "architecture")
-    check_options(options, parameters(architecture.function), f'the architecture "{name}"')
-    if options.get("latent_dim", 1) < 1:
-        raise UnbraidError(f"latent_dim must be at least 1, not {options['latent_dim']}")
-    with torch.device("meta"):  # shapes only: the layers' own initialisation would draw from the global generator
-        vae = architecture.function(image_shape, **options)
-    vae = vae.to_empty(device="cpu")
+    vae = describe(name, image_shape, **options).to_empty(device="cpu")
     vae.initialise(torch_generator(seed, "init"))
     return vae
+
+
+def describe(name: str, image_shape: ImageShape, **options: int) -> VAE:
+    """The same model on the meta device: names and shapes of its parameters, however many, and no memory for them."""
+    architecture = lookup(ARCHITECTURES, name, "architecture")
+    check_options(options, parameters(architecture.function), f'the architecture "{name}"')
+    for option, value in options.items():
+        if value < 1:
+            raise UnbraidError(f"{option} must be at least 1, not {value}")
+    try:
+        with torch.device("meta"):  # where the layers' own initialisation draws nothing from the global generator
+            return architecture.function(image_shape, **options)
+    except (RuntimeError, OverflowError) as error:
+        sizes = ", ".join(f"{key} {value:,}" for key, value in options.items())
+        shape = "x".join(map(str, image_shape))
+        raise UnbraidError(f"no array is large enough for {name} of {shape} images with {sizes}") from error

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from unbraid import files
 from unbraid.config import LARGEST_FILE, PlainLoader
 from unbraid.errors import UnbraidError
 from unbraid.evaluate import SCORES
@@ -68,9 +69,7 @@ class Study:
 def read(path: Path) -> Study:
     """The study in a file; raises UnbraidError with the number of the line that does not fit."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UnbraidError(f"{path} is larger than a study can be ({LARGEST_FILE:,} bytes)")
-        text = path.read_text(encoding="utf-8")
+        text = files.read_at_most(path, LARGEST_FILE, "a study").decode("utf-8")
     except OSError as error:
         raise UnbraidError(f"cannot read the study {path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -1,0 +1,156 @@
+"""What the tests of hostile input share: a call is accepted or refused, and ways to spoil a file.
+
+As a program, `python fuzzing.py READER FOLDER -runs=10000`, it lets atheris look for what goes wrong, guided by the
+lines that each input reaches.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from unbraid import config, runs
+from unbraid.errors import UnbraidError
+from unbraid.study import file as study_file
+
+FEW, MANY = 150, 10_000  # generated cases of a reader: in the default suite, in the slow one
+LONGEST_SENTENCE = 2_000
+
+
+def cases(number: int) -> settings:
+    """So many cases, each inside five seconds."""
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    return settings(max_examples=number, deadline=5_000, suppress_health_check=checks, database=None)
+
+
+def accepted(call: Callable[[], object]) -> bool:
+    """Whether the call takes its input; it may refuse with UnbraidError and with nothing else."""
+    try:
+        call()
+    except UnbraidError as refusal:
+        assert len(str(refusal)) > 0, "a refusal without words"
+        return False
+    return True
+
+
+# ---- what is generated ----
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-3, 5)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from([10**400, 1e300, -0.0, "1e999", "0x1F", "../../x", "/etc/passwd", "\0", "x" * 5_000, "\ud800"])
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=8,
+)
+edits = st.lists(  # (where, as a share of the length; how many bytes go; which come)
+    st.tuples(st.floats(0, 1), st.integers(0, 40), st.binary(max_size=12)), min_size=1, max_size=4
+)
+
+
+def edited(content: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
+    for share, gone, new in changes:
+        start = int(share * len(content))
+        content = content[:start] + new + content[start + gone :]
+    return content
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where all the nodes of a JSON value are."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, each in inner for found in paths(each, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """A JSON value with another node at `path`."""
+    if not path:
+        return new
+    copy = json.loads(json.dumps(value))
+    node = copy
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = new
+    return copy
+
+
+# ---- what reads it ----
+
+
+def read_config(folder: Path) -> None:
+    resolved = config.resolve(config.read(folder / "run.yaml"))
+    again = config.resolve(config.read(written(folder / "again.yaml", resolved.to_yaml().encode())))
+    assert again == resolved
+    runs.describe_model(resolved, (1, 64, 64))
+
+
+def read_study(folder: Path) -> None:
+    assert study_file.read(folder / "study.yaml").parts
+
+
+def read_facts(folder: Path) -> None:
+    accepted(lambda: runs.load(folder))
+    accepted(lambda: runs.state(folder))
+    runs.steps_done(folder)
+
+
+def read_weights(folder: Path) -> None:
+    run = runs.load(folder, "cpu")
+    mean, _ = run.encode(run.decode([[0.0] * run.model.latent_dim]))
+    assert mean.isfinite().all()
+
+
+def read_scores(folder: Path) -> None:
+    for metric, found in runs.read_scores(folder).get("metrics", {}).items():
+        f"{metric} {found['score']:.2f}"
+        [f"{part} {value:.2f}" for part, value in found["parts"].items()]
+        [len(row) for matrix in found["matrices"].values() for row in matrix]
+
+
+def read_log(folder: Path) -> None:
+    columns = runs.read_log(folder)
+    assert len({len(column) for column in columns.values()}) <= 1
+
+
+READERS: dict[str, tuple[str, Callable[[Path], None]]] = {  # the file that is generated, and who reads it
+    "config": ("run.yaml", read_config),
+    "study": ("study.yaml", read_study),
+    "run_config": (runs.CONFIG, read_weights),
+    "facts": (runs.FACTS, read_facts),
+    "weights": (runs.WEIGHTS, read_weights),
+    "scores": (runs.SCORES, read_scores),
+    "log": (runs.LOG, read_log),
+}
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def main() -> None:
+    import atheris
+
+    name, folder, *options = sys.argv[1:]
+    file, reader = READERS[name]
+
+    def one(content: bytes) -> None:
+        written(Path(folder) / file, content)
+        accepted(lambda: reader(Path(folder)))
+
+    atheris.instrument_all()
+    atheris.Setup([sys.argv[0], *options], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,376 @@
+"""Run folders that were made to harm: loaded as they are meant, or refused in a sentence; nothing written outside."""
+
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from fuzzing import FEW, MANY, READERS, accepted, cases, edited, edits, paths, replaced, values, written
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from small_runs import small_run
+
+from unbraid import pictures, runs
+from unbraid.cli import main
+from unbraid.errors import UnbraidError
+from unbraid.metrics import Result
+from unbraid.study.presets import PRESETS
+
+BALLS = ["--data", "balls", "--size", "8", "--model", "balls_conv", "--latent-dim", "3", "--batch-size", "8"]
+needs_links = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile") / "run"
+    run = small_run("beta_vae", folder)
+    matrix = [[0.5, 0.1, 0.0], [0.0, 0.2, 0.3], [0.1, 0.1, 0.9]]
+    runs.write_scores(folder, {"mig": Result(0.5, {"x": 0.25}, {"gaps": torch.tensor(matrix).numpy()})}, 0)
+    runs.write_statistics(folder, {"kl": 1.0})
+    assert run.path == folder
+    return folder
+
+
+@pytest.fixture
+def folder(good: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    copytree(good, tmp_path / "run")
+    return tmp_path / "run"
+
+
+# ---- generated ----
+
+
+def check(good: Path, folder: Path, number: int) -> None:
+    """So many cases of every reader."""
+
+    def spoiled(file: str, content: bytes, reader: Callable[[Path], None]) -> None:
+        before = (folder / file).read_bytes() if (folder / file).exists() else b""
+        written(folder / file, content)
+        accepted(lambda: reader(folder))
+        written(folder / file, before)
+
+    for name in ("run_config", "facts", "weights", "scores", "log"):
+        file, reader = READERS[name]
+        content = (good / file).read_bytes()
+
+        @cases(number // 2)
+        @given(edits)
+        def changed_bytes(changes: list[tuple[float, int, bytes]]) -> None:
+            spoiled(file, edited(content, changes), reader)  # noqa: B023 - called in this round of the loop
+
+        changed_bytes()
+
+    for name, load, dump in (
+        ("facts", json.loads, json.dumps),
+        ("scores", json.loads, json.dumps),
+        ("run_config", yaml.safe_load, yaml.safe_dump),
+    ):
+        file, reader = READERS[name]
+        tree = load((good / file).read_text())
+        nodes = paths(tree)
+
+        @cases(number // 2)
+        @given(st.sampled_from(nodes), values)
+        def changed_nodes(node: tuple[Any, ...], new: Any) -> None:
+            try:
+                content = dump(replaced(tree, node, new)).encode("utf-8", "surrogatepass")  # noqa: B023
+            except ValueError:  # a number that Python does not print
+                return
+            spoiled(file, content, reader)  # noqa: B023
+
+        changed_nodes()
+
+    weights = (good / runs.WEIGHTS).read_bytes()
+    length = struct.unpack("<Q", weights[:8])[0]
+    header, body = json.loads(weights[8 : 8 + length]), weights[8 + length :]
+
+    @cases(number // 2)
+    @given(st.sampled_from(paths(header)), values, st.integers(-2, 2) | st.integers(0, 2**64 - 1))
+    def changed_header(node: tuple[Any, ...], new: Any, off: int) -> None:
+        try:
+            made = json.dumps(replaced(header, node, new)).encode()
+        except ValueError:
+            return
+        size = struct.pack("<Q", len(made) + off if -3 < off < 3 and len(made) > 3 else off)
+        spoiled(runs.WEIGHTS, size + made + body, READERS["weights"][1])
+
+    @cases(number // 2)
+    @given(st.lists(st.lists(st.sampled_from(["step", "kl", "", "1", "1e999", "nan", "-", '"', "\0"]), max_size=4)))
+    def other_logs(rows: list[list[str]]) -> None:
+        spoiled(runs.LOG, "\n".join(map(",".join, rows)).encode(), READERS["log"][1])
+
+    changed_header()
+    other_logs()
+
+
+def test_generated(good: Path, folder: Path) -> None:
+    check(good, folder, FEW)
+
+
+@pytest.mark.slow
+def test_many_generated(good: Path, folder: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    check(good, folder, MANY)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READERS)
+def test_atheris_finds_nothing(good: Path, folder: Path, tmp_path: Path, name: str) -> None:
+    """Inputs guided by the lines they reach, from a good file on; slow ones and those of much memory are found too."""
+    pytest.importorskip("atheris")
+    file, _ = READERS[name]
+    sound = {"config": good / runs.CONFIG, "study": PRESETS["balls"]}.get(name, good / file)
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "good").write_bytes(sound.read_bytes())
+    program = Path(__file__).with_name("fuzzing.py")
+    options = [f"-runs={MANY}", "-timeout=5", "-rss_limit_mb=1024", "-seed=1", "-max_len=20000", "-verbosity=0"]
+    command = [sys.executable, str(program), name, str(folder), str(tmp_path / "corpus"), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
+
+
+# ---- made by hand ----
+
+
+class TestWeights:
+    def refused(self, folder: Path) -> str:
+        with pytest.raises(UnbraidError) as refusal:
+            runs.load(folder)
+        sentence = str(refusal.value)
+        assert "\n" not in sentence and len(sentence) < 600
+        return sentence
+
+    def test_a_pickle_by_another_name(self, folder: Path, tmp_path: Path) -> None:
+        trap = b"cposix\nsystem\n(S'touch " + str(tmp_path / "sprung").encode() + b"'\ntR."
+        for content in (trap, b"\x80\x02" + trap, b"PK\x03\x04" + trap):
+            written(folder / runs.WEIGHTS, content)
+            assert "cannot read" in self.refused(folder)
+        assert not (tmp_path / "sprung").exists()
+
+    @pytest.mark.parametrize("length", [2**64 - 1, 2**63, 2**40, 100_000_001, 99_999_999, 1_000_001])
+    def test_a_header_that_says_it_is_long(self, folder: Path, length: int) -> None:
+        written(folder / runs.WEIGHTS, struct.pack("<Q", length) + b"{}")
+        assert f"its header would be {length:,} bytes long" in self.refused(folder)
+
+    def test_a_header_that_is_long(self, folder: Path) -> None:
+        """A hundred megabytes of tensors without a byte in them."""
+        tensors = ",".join(f'"{n}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for n in range(1_600_000))
+        header = b"{" + tensors.encode() + b"}"
+        written(folder / runs.WEIGHTS, struct.pack("<Q", len(header)) + header)
+        assert "its header would be" in self.refused(folder)
+
+    @pytest.mark.parametrize("kind", [torch.float64, torch.float16, torch.int64, torch.uint8, torch.bool])
+    def test_numbers_of_another_type(self, folder: Path, kind: torch.dtype) -> None:
+        tensors = load_file(folder / runs.WEIGHTS)
+        name = next(iter(tensors))
+        save_file({**tensors, name: tensors[name].to(kind)}, folder / runs.WEIGHTS)
+        assert f"{name.removeprefix('model.')} must hold finite numbers of type torch.float32" in self.refused(folder)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_numbers_that_are_none(self, folder: Path, value: float) -> None:
+        tensors = load_file(folder / runs.WEIGHTS)
+        name = next(iter(tensors))
+        tensors[name].view(-1)[0] = value
+        save_file(tensors, folder / runs.WEIGHTS)
+        assert "must hold finite numbers" in self.refused(folder)
+
+    def test_swapped_with_those_of_another_run(self, folder: Path, tmp_path: Path) -> None:
+        other = small_run("beta_vae", tmp_path / "other", latent_dim=4, steps=2)
+        (folder / runs.WEIGHTS).write_bytes((other.path / runs.WEIGHTS).read_bytes())
+        assert "does not fit the model of its config" in self.refused(folder)
+        (folder / runs.WEIGHTS).write_bytes((other.path / runs.LOG).read_bytes())
+        assert "cannot read" in self.refused(folder)
+
+
+class TestShapes:
+    @pytest.mark.parametrize("model", ["balls_conv", "mlp", "balls_fc", "burgess", "locatello", "balls_all_conv"])
+    def test_no_memory_is_taken_for_a_model_that_does_not_fit(self, folder: Path, model: str) -> None:
+        """Images of 4096 x 4096 x 4096 would take 10^17 weights; in a process of its own, so that its memory is too."""
+        config = yaml.safe_load((folder / runs.CONFIG).read_text())
+        config.pop("width", None)
+        (folder / runs.CONFIG).write_text(yaml.safe_dump({**config, "model": model}))
+        runs.write_facts(folder, {**runs.read_facts(folder), "image_shape": [4096, 4096, 4096]})
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(
+            UnbraidError,
+            match=r"does not fit the model of its config|cannot take|no array is large|latents per channel",
+        ):
+            runs.load(folder)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+    @pytest.mark.parametrize("shape", [[True, 16, 16], [1.0, 16, 16], [1, -16, 16], [1, 16, 4097], {"0": 1}, "1"])
+    def test_shapes_that_are_none(self, folder: Path, shape: Any) -> None:
+        runs.write_facts(folder, {**runs.read_facts(folder), "image_shape": shape})
+        with pytest.raises(UnbraidError, match="image_shape must be three whole numbers"):
+            runs.load(folder)
+
+
+class TestSizes:
+    @pytest.mark.parametrize(
+        ("file", "size", "read"),
+        [
+            (runs.FACTS, 16_000_000, runs.read_facts),
+            (runs.SCORES, 16_000_000, runs.read_scores),
+            (runs.STATISTICS, 16_000_000, runs.read_statistics),
+            (runs.LOG, 64_000_000, runs.read_log),
+        ],
+    )
+    def test_files_far_too_large_are_not_read(
+        self, folder: Path, file: str, size: int, read: Callable[[Path], object]
+    ) -> None:
+        written(folder / file, b"{" + b" " * size + b"}")
+        with pytest.raises(UnbraidError, match="damaged"):
+            read(folder)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"metrics": NaN}',
+            '{"metrics": {"mig": {"score": 1e999, "parts": {}, "matrices": {}}}}',
+            "[" * 1_000_000,
+            '{"a":' * 100_000,
+        ],
+    )
+    def test_json_that_is_none(self, folder: Path, text: str) -> None:
+        (folder / runs.SCORES).write_text(text)
+        with pytest.raises(UnbraidError, match="damaged"):
+            runs.read_scores(folder)
+
+    @pytest.mark.parametrize(
+        "metric",
+        [
+            5,
+            None,
+            {"score": 1.0},
+            {"score": "1", "parts": {}, "matrices": {}},
+            {"score": True, "parts": {}, "matrices": {}},
+            {"score": 1, "parts": {"a": None}, "matrices": {}},
+            {"score": 1, "parts": {}, "matrices": {"a": [[1], [1, 2]]}},
+            {"score": 1, "parts": {}, "matrices": {"a": [["1"]]}},
+            {"score": 1, "parts": {}, "matrices": {"a": [1]}},
+        ],
+    )
+    def test_scores_that_are_none(self, folder: Path, metric: Any) -> None:
+        (folder / runs.SCORES).write_text(json.dumps({"seed": 0, "metrics": {"mig": metric}}))
+        with pytest.raises(UnbraidError, match="every metric must have a score, parts and matrices of numbers"):
+            runs.read_scores(folder)
+
+
+@pytest.fixture(scope="module")
+def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose data need not be passed in."""
+    folder = tmp_path_factory.mktemp("balls") / "run"
+    assert main(["train", *BALLS, "--steps", "40", "--log-every", "10", "--device", "cpu", "--out", str(folder)]) == 0
+    assert main(["score", str(folder), "--metrics", "irs"]) == 0
+    return folder
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+COMMANDS = (["figures", "RUN"], ["score", "RUN", "--metrics", "irs"], ["train", "--resume", "RUN"])
+
+
+class TestCommands:
+    """The program on spoiled folders: a code and a line, and never a file anywhere else."""
+
+    @pytest.fixture
+    def spoiled(self, balls: Path, tmp_path: Path) -> Path:
+        copytree(balls, tmp_path / "in" / "run")
+        return tmp_path / "in" / "run"
+
+    def refused(self, capsys: pytest.CaptureFixture[str], command: list[str], folder: Path) -> str:
+        capsys.readouterr()
+        assert main([str(folder) if each == "RUN" else each for each in command]) == 2
+        *_, last = capsys.readouterr().err.splitlines()
+        assert last.startswith("unbraid: ") and last.isprintable()
+        return last
+
+    @needs_links
+    @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+    @pytest.mark.parametrize(
+        "name",
+        [runs.FIGURES, runs.TENSORBOARD, runs.LOG, runs.SCORES, runs.FACTS, runs.WEIGHTS, runs.CONFIG, runs.LOCK],
+    )
+    def test_links_out_of_the_folder(
+        self, spoiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], name: str
+    ) -> None:
+        """What the run would write would be written there."""
+        outside = tmp_path / "precious"
+        if (spoiled / name).exists():
+            (spoiled / name).rename(outside)
+        (spoiled / name).symlink_to(outside)
+        before = everything(tmp_path)
+        assert f"{name} is a symbolic link out of the run folder" in self.refused(capsys, command, spoiled)
+        assert everything(tmp_path) == before and outside.exists() == any(str(outside) in each for each in before)
+
+    @needs_links
+    def test_links_within_the_folder_and_to_it(self, spoiled: Path, tmp_path: Path) -> None:
+        (spoiled / runs.WEIGHTS).rename(spoiled / "best")
+        (spoiled / runs.WEIGHTS).symlink_to("best")
+        (tmp_path / "link").symlink_to(spoiled)
+        assert main(["score", str(tmp_path / "link"), "--metrics", "kl"]) == 0
+
+    @needs_links
+    def test_pictures_take_the_place_of_links(self, spoiled: Path, tmp_path: Path) -> None:
+        outside = written(tmp_path / "precious", b"precious")
+        for file in list((spoiled / runs.FIGURES).iterdir()):
+            file.unlink()
+            file.symlink_to(outside)
+        assert main(["figures", str(spoiled)]) == 0
+        assert outside.read_bytes() == b"precious"
+
+    @pytest.mark.parametrize(
+        "name", ["../../x", "/etc/x", "a/b", "a\\b", "..", "a\0b", "x" * 300, "con", "\x1b[2Jmig", "a\nb"]
+    )
+    def test_names_of_metrics_become_no_paths(self, spoiled: Path, tmp_path: Path, name: str) -> None:
+        scores = {"seed": 0, "metrics": {name: {"score": 1, "parts": {name: 1}, "matrices": {name: [[1, 2]] * 3}}}}
+        (spoiled / runs.SCORES).write_text(json.dumps(scores))
+        before = {file for file in tmp_path.rglob("*") if file.is_file()}
+        accepted(lambda: pictures.draw_scores(runs.load(spoiled)))
+        new = {file for file in tmp_path.rglob("*") if file.is_file()} - before
+        assert all(file.parent == spoiled / runs.FIGURES for file in new)
+
+    @pytest.mark.parametrize(
+        ("file", "content", "sentence"),
+        [
+            (runs.CONFIG, "!!python/object/apply:os.system [exit]", "is not a config in YAML"),
+            (runs.CONFIG, "data: nowhere", "there is no data set called"),
+            (runs.FACTS, "[]", "is missing or damaged"),
+            (runs.FACTS, "{}", "image_shape must be three whole numbers"),
+            (runs.WEIGHTS, "junk", "cannot read"),
+            (runs.LOG, "step\nx\n", "log.csv is damaged"),
+            (runs.LOG, "step,loss\n", "training curves need at least one row"),
+            (runs.LOG, "a,b\n1,2\n", "training curves need the column"),
+            (runs.LOG, "", "training curves need the column"),
+            (runs.SCORES, '{"metrics": []}', "scores.json is damaged"),
+        ],
+    )
+    def test_files_of_something_else(
+        self, spoiled: Path, capsys: pytest.CaptureFixture[str], file: str, content: str, sentence: str
+    ) -> None:
+        (spoiled / file).write_text(content)
+        assert sentence in self.refused(capsys, ["figures", "RUN"], spoiled)
+
+    @pytest.mark.parametrize("file", [runs.CONFIG, runs.FACTS, runs.WEIGHTS, runs.LOG, runs.SCORES])
+    def test_files_that_are_folders_or_not_there(
+        self, spoiled: Path, capsys: pytest.CaptureFixture[str], file: str
+    ) -> None:
+        (spoiled / file).unlink()
+        assert main(["figures", str(spoiled)]) in (0, 2)
+        (spoiled / file).mkdir()
+        assert main(["figures", str(spoiled)]) in (0, 2)
+        assert "Traceback" not in capsys.readouterr().err
