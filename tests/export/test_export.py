@@ -21,6 +21,7 @@ from unbraid import export, models, runs
 from unbraid.errors import UnbraidError
 from unbraid.export import torch_file
 from unbraid.models import ARCHITECTURES, VAE
+from unbraid.models.fast_linear import accelerate
 from unbraid.models.initialisation import fan_in_uniform
 from unbraid.probability import LIKELIHOODS
 from unbraid.runs import Run
@@ -66,6 +67,13 @@ def test_every_architecture_answers_as_in_pytorch(name: str, shape: tuple[int, i
     np.testing.assert_allclose(decoded["x_hat"], run.decode(codes), atol=1e-5)
 
 
+def test_layers_made_faster_for_this_machine_are_exported_as_what_they_are(untraced: None) -> None:
+    run = made(models.build("mlp", (1, 16, 16)))
+    plain = export.onnx_models(run)
+    accelerate(run.model)
+    assert export.onnx_models(run) == plain
+
+
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_the_image_is_the_mean_of_the_likelihood(likelihood: str, untraced: None) -> None:
     """At logits everywhere from far below zero to far above, and on both sides of where formulas change."""
@@ -91,9 +99,12 @@ def other_net() -> VAE:
     return model
 
 
-def test_a_net_with_other_layers_takes_the_way_through_torch_onnx(tmp_path: Path) -> None:
+def test_a_net_with_other_layers_takes_the_way_through_torch_onnx(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     run = made(other_net())
     files = export.export(run, tmp_path)
+    assert capfd.readouterr() == ("", "")
     codes = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
     decoder = (tmp_path / "decoder.onnx").read_bytes()
     np.testing.assert_allclose(ask(decoder, "z", codes)["x_hat"], run.decode(codes), atol=1e-5)

@@ -1,7 +1,9 @@
 """A chain of PyTorch layers as an ONNX graph, written node by node: milliseconds, where tracing takes seconds."""
 
+import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from torch import nn
 
 from unbraid.errors import UnbraidError
+from unbraid.models.fast_linear import FastLinear
 
 OPSET = 18
 BATCH = "batch"  # the name of the first dimension, which may have any size
@@ -89,6 +92,7 @@ def _pixel_shuffle(graph: Graph, name: str, layer: nn.PixelShuffle) -> str:
 # The layers of our architectures. A net with others takes the way through torch.onnx.
 LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Linear: _linear,
+    FastLinear: _linear,
     nn.Conv2d: _convolution("Conv"),
     nn.ConvTranspose2d: _convolution("ConvTranspose"),
     nn.Flatten: _flatten,
@@ -132,8 +136,8 @@ def _traced(net: nn.Module, entry: str, shape: Sequence[int]) -> Graph:
             "this net has layers that only torch.onnx can export, which needs onnxscript: "
             'install it (`pip install "unbraid[onnx]"`)'
         ) from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter, about itself
+    with warnings.catch_warnings(), _muted("torch.onnx"):
+        warnings.simplefilter("ignore")  # of the exporter, about itself and about packages that are not there
         program = torch.onnx.export(
             net,
             (torch.zeros(2, *shape),),
@@ -148,3 +152,15 @@ def _traced(net: nn.Module, entry: str, shape: Sequence[int]) -> Graph:
         raise UnbraidError("torch.onnx did not make a plain graph of this net: it cannot be exported")
     graph = program.model_proto.graph
     return Graph("traced", list(graph.node), list(graph.initializer))
+
+
+@contextmanager
+def _muted(name: str) -> Iterator[None]:
+    """Without what a logger, or those below it, would say short of an error."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
