@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from unbraid import files, schedules
+from unbraid import data, files, schedules
 from unbraid.data import DATASETS
 from unbraid.errors import UnbraidError
 from unbraid.models import ARCHITECTURES
@@ -28,6 +28,7 @@ from unbraid.probability import LIKELIHOODS
 from unbraid.registry import Parameter, lookup, parameters, suggest
 
 Value = bool | int | float | str
+FITTED_LIKELIHOOD = "auto"  # `likelihood` of a run until its images were looked at
 GIVEN_DATA = "given"  # `data` of a run whose images were passed in as a Dataset rather than named
 
 # section -> (what it is called in errors, {entry: function whose signature is the schema})
@@ -52,10 +53,10 @@ def _general(default: Value | None, help: str) -> Any:
 class Config:
     """A resolved run. Make one with `resolve`, which fills in defaults and refuses what does not fit."""
 
-    data: str = _general("dsprites", "data set (see `unbraid data list`)")
+    data: str = _general("dsprites", "data set (see `unbraid data list`), or the path of images of your own")
     model: str = _general("burgess", "architecture (see `unbraid models`)")
     objective: str = _general("beta_vae", "training objective (see `unbraid objectives`)")
-    likelihood: str = _general("bernoulli", "of a pixel given the code: " + ", ".join(LIKELIHOODS))
+    likelihood: str = _general("auto", "of a pixel given the code: auto (fit to the data), " + ", ".join(LIKELIHOODS))
     latent_dim: int = _general(0, "number of latents L; 0 takes the architecture's own, mostly 10")
     steps: int = _general(10_000, "optimizer updates")
     batch_size: int = _general(64, "images per step B")
@@ -104,7 +105,7 @@ def table_parameters() -> Iterator[tuple[str, str, Parameter]]:
 
 
 def _parameters(section: str, entry: str) -> dict[str, Parameter]:
-    if section == "data" and entry == GIVEN_DATA:
+    if (section, entry) in (("data", GIVEN_DATA), ("likelihood", FITTED_LIKELIHOOD)):
         return {}
     kind, table = _TABLES[section]
     general = {field.name for field in general_fields()}
@@ -116,13 +117,18 @@ def _parameters(section: str, entry: str) -> dict[str, Parameter]:
 def resolve(values: Mapping[str, Any]) -> Config:
     """The frozen config of these names and values (numbers may be text, as flags and YAML bring them).
 
-    Raises UnbraidError for an unknown name, a value of the wrong type or range, or an option of another table entry.
+    A path as `data` becomes the data set that reads it, with that path; `likelihood` "auto" becomes that of the data
+    set's published experiments, and stays for images of one's own until they are looked at (`fitted`). Raises
+    UnbraidError for an unknown name, a value of the wrong type or range, or an option of another table entry.
     """
+    values = _located(values)
     fields = {field.name: field for field in general_fields()}
     general = {}
     for name, field in fields.items():
         kind = type(field.default)
         general[name] = _value(name, kind, values.get(name, field.default), schedule=name == "lr")
+    if general["likelihood"] == FITTED_LIKELIHOOD and general["data"] in DATASETS:
+        general["likelihood"] = DATASETS[str(general["data"])].likelihood
     options: dict[str, Value] = {}
     for section in _TABLES:
         for name, parameter in _parameters(section, str(general[section])).items():
@@ -136,6 +142,25 @@ def resolve(values: Mapping[str, Any]) -> Config:
     config = Config(**general, options=MappingProxyType(options))  # type: ignore[arg-type]
     _check_ranges(config)
     return config
+
+
+def _located(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` with a path as `data` taken apart; a table's name stays as it is."""
+    name = values.get("data")
+    if not isinstance(name, str) or name in DATASETS or name == GIVEN_DATA:
+        return values
+    entry, own = data.at(name)
+    if twice := own.keys() & values.keys():
+        raise UnbraidError(f"data={name} says the path already: drop {', '.join(twice)}")
+    return {**values, "data": entry, **own}
+
+
+def fitted(config: Config, *, binary: bool) -> Config:
+    """The config with a likelihood that fits the images where it was left "auto": Bernoulli for black and white ones,
+    Gaussian for shades and colours."""
+    if config.likelihood != FITTED_LIKELIHOOD:
+        return config
+    return resolve({**config.flat(), "likelihood": "bernoulli" if binary else "gaussian"})
 
 
 def _unknown(name: str, general: Mapping[str, Value], allowed: list[str]) -> str:

@@ -206,8 +206,17 @@ def last_row(path: Path) -> dict[str, float]:
 def read_config(path: Path) -> Config:
     if not is_run(path):
         raise UnbraidError(f"{path} is not a run folder: it holds no {CONFIG}")
+<<<<<<< HEAD
     _refuse_links(path)
     return configs.resolve(configs.read(path / CONFIG))
+=======
+    config = configs.resolve(configs.read(path / CONFIG))
+    if config.likelihood == configs.FITTED_LIKELIHOOD:
+        raise UnbraidError(
+            f"{path / CONFIG} is damaged: a run names its likelihood, and this one has {config.likelihood}"
+        )
+    return config
+>>>>>>> 22b7762 (Folders, tables and files of one's own images as data)
 
 
 def write_config(path: Path, config: Config) -> None:

@@ -83,9 +83,12 @@ def show_folder(path: Path) -> None:
 
 def show_config(config: "Config") -> None:
     """The config as YAML, and the parameter counts of its networks, which are made first: not every config has any."""
+    from unbraid import config as configs
     from unbraid import runs, training
 
-    counts = training.parameter_counts(config, runs.load_data(config))
+    dataset = runs.load_data(config)
+    config = configs.fitted(config, binary=dataset.binary)
+    counts = training.parameter_counts(config, dataset)
     print(config.to_yaml())  # noqa: T201
     print("# parameters: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))  # noqa: T201
 

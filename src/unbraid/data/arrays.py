@@ -1,16 +1,25 @@
-"""A user's own images, with or without the factors that made them."""
+"""A user's own arrays of images, at hand or in a file, with or without the factors that made them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unbraid.data import array_files, cache
+from unbraid.data.array_files import Array
 from unbraid.data.labels import Listed
 from unbraid.data.pixels import Pixels
 from unbraid.data.stored import Stored
 from unbraid.errors import UnbraidError
+from unbraid.progress import progress
 
 _CHANNELS = (1, 3)  # grey and RGB
+_LARGEST_SIDE = 4096
+_MOST_FACTORS, _MOST_VALUES = 256, 2**26
+_LARGEST_INDEX = 2**31
+_AT_ONCE = 2**24  # bytes read from a file
 
 
 def from_arrays(images: Any, factors: Any = None, factor_names: Sequence[str] | None = None) -> Stored:
@@ -22,42 +31,112 @@ def from_arrays(images: Any, factors: Any = None, factor_names: Sequence[str] | 
     continuous otherwise; its name is factor_1, factor_2, ... unless given. `indices` finds an image where its factors
     occur once. Raises UnbraidError where an array is none of this.
     """
-    pixels = _bytes(np.asarray(images))
+    images = np.asarray(images)
+    _check_images(images.shape, images.dtype)
+    pixels = np.ascontiguousarray(channels_first(_as_bytes(images)))
+    if images.dtype.kind != "f" and pixels.max() <= 1:
+        pixels = pixels * np.uint8(255)
     labels = _labels(factors, factor_names, len(pixels))
     shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
     grey = np.any((pixels > 0) & (pixels < 255))
     return Stored(Pixels(pixels.reshape(len(pixels), -1), shape), labels, binary=not grey)
 
 
-def _bytes(images: np.ndarray) -> np.ndarray:
-    """uint8 [N, C, H, W], 0 to 255."""
-    if images.ndim not in (3, 4) or not images.size:
+def arrays(*, path: str = "") -> Stored:
+    """The arrays in an .npy, .npz or HDF5 file (.h5, .hdf5): "images", and "factors" [N, F] where they are known.
+
+    Layouts, kinds of numbers and factors as `from_arrays` takes them; where no array is called "images", the only one
+    with three or four axes. The names of the factors may stand beside them as "factor_names" in an .npz file. Images
+    are read once, whatever their number, and kept as bytes in the cache folder. Raises UnbraidError where the file is
+    missing, broken or none of this; pickled members are left alone.
+    """
+    source = Path(path).expanduser()
+    if not path or not source.is_file() or source.suffix.lower() not in array_files.SUFFIXES:
+        raise UnbraidError(f'path must be a file of arrays ({", ".join(array_files.SUFFIXES)}), and "{path}" is none')
+    with array_files.opened(source) as found:
+        name = _images_among(found, source)
+        truth_or_bytes = found[name].dtype.kind != "f"
+        labels = _labels_among(found, found[name].shape[0])
+
+    def blocks() -> Iterator[np.ndarray]:
+        with array_files.opened(source) as found:
+            images = found[name]
+            rows = max(1, _AT_ONCE // max(1, math.prod(images.shape[1:]) * images.dtype.itemsize))
+            with progress("reading images", images.shape[0], "images") as bar:
+                for first in range(0, images.shape[0], rows):
+                    yield channels_first(_as_bytes(images.read(min(rows, images.shape[0] - first))))
+                    bar.advance(rows)
+
+    stamp = source.stat()
+    identity = [str(source.resolve()), stamp.st_size, stamp.st_mtime_ns, name]
+    kept = cache.kept("arrays", identity, blocks, stretch=truth_or_bytes)
+    return Stored(kept.pixels, labels, kept.binary)
+
+
+def _images_among(found: Mapping[str, Array], source: Path) -> str:
+    likely = [name for name, array in found.items() if len(array.shape) in (3, 4)]
+    if "images" not in found and len(likely) != 1:
         raise UnbraidError(
-            f"images must be an array [N, H, W], [N, C, H, W] or [N, H, W, C] with something in it, "
-            f"not {list(images.shape)}"
+            f'{source} must hold one array called "images" (it holds: {", ".join(found)[:200] or "no plain array"})'
         )
-    if images.dtype.kind != "f" and images.dtype not in (np.uint8, np.bool_):
-        raise UnbraidError(f"images must be uint8 (0 to 255), float (0 to 1) or bool, not {images.dtype}: convert them")
+    name = "images" if "images" in found else likely[0]
+    _check_images(found[name].shape, found[name].dtype)
+    return name
+
+
+def _labels_among(found: Mapping[str, Array], n: int) -> Listed:
+    factors = found.get("factors")
+    if factors is None:
+        return _labels(None, None, n)
+    if (
+        len(factors.shape) != 2
+        or factors.shape[0] != n
+        or not 0 < factors.shape[1] <= _MOST_FACTORS
+        or math.prod(factors.shape) > _MOST_VALUES
+    ):
+        raise UnbraidError(
+            f"factors must be an array of numbers [{n}, F], one row for each image, "
+            f"not {factors.dtype} {list(factors.shape)}"
+        )
+    names = found.get("factor_names")
+    if names is None or names.dtype.kind != "U" or names.shape != (factors.shape[1],):
+        return _labels(factors.read(n), None, n)
+    return _labels(factors.read(n), names.read(factors.shape[1]).tolist(), n)
+
+
+def _check_images(shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if len(shape) not in (3, 4) or not math.prod(shape):
+        raise UnbraidError(
+            f"images must be an array [N, H, W], [N, C, H, W] or [N, H, W, C] with something in it, not {list(shape)}"
+        )
+    if dtype.kind != "f" and dtype not in (np.uint8, np.bool_):
+        raise UnbraidError(f"images must be uint8 (0 to 255), float (0 to 1) or bool, not {dtype}: convert them")
+    if len(shape) == 4 and shape[1] not in _CHANNELS and shape[3] not in _CHANNELS:
+        raise UnbraidError(
+            f"images {list(shape)} have no axis for channels: the second or the last must be 1 (grey) or 3 (RGB) long"
+        )
+    if max(shape[1:]) > _LARGEST_SIDE:
+        raise UnbraidError(f"images {list(shape)} are too large: their sides must be at most {_LARGEST_SIDE} pixels")
+
+
+def _as_bytes(images: np.ndarray) -> np.ndarray:
+    """uint8 in the same layout; floats from 0 to 1 become 0 to 255."""
+    if images.dtype.kind != "f":
+        return images.astype(np.uint8, copy=False)
     low, high = images.min(), images.max()
-    if images.dtype.kind == "f":
-        if not 0 <= low <= high <= 1:
-            raise UnbraidError(
-                f"images in floats must lie between 0 and 1, and these run from {low:g} to {high:g}: rescale them, "
-                "and leave out images with NaN"
-            )
-        images = np.rint(images * 255).astype(np.uint8)
-    elif high <= 1:
-        images = images.astype(np.uint8) * np.uint8(255)
+    if not 0 <= low <= high <= 1:
+        raise UnbraidError(
+            f"images in floats must lie between 0 and 1, and these run from {low:g} to {high:g}: rescale them, "
+            "and leave out images with NaN"
+        )
+    return np.rint(images * 255).astype(np.uint8)
+
+
+def channels_first(images: np.ndarray) -> np.ndarray:
+    """[N, H, W] or [N, H, W, C] as [N, C, H, W]; [N, C, H, W] as it is."""
     if images.ndim == 3:
-        return np.ascontiguousarray(images[:, None])
-    if images.shape[1] not in _CHANNELS:
-        if images.shape[3] not in _CHANNELS:
-            raise UnbraidError(
-                f"images {list(images.shape)} have no axis for channels: the second or the last must be 1 (grey) or 3 "
-                "(RGB) long"
-            )
-        images = np.moveaxis(images, 3, 1)
-    return np.ascontiguousarray(images)
+        return images[:, None]
+    return images if images.shape[1] in _CHANNELS else np.moveaxis(images, 3, 1)
 
 
 def _labels(factors: Any, names: Sequence[str] | None, n: int) -> Listed:
@@ -74,7 +153,7 @@ def _labels(factors: Any, names: Sequence[str] | None, n: int) -> Listed:
         raise UnbraidError("factors hold NaN or infinity: leave those images out")
     sizes: list[int | None] = []
     for name, column in zip(names, values.T, strict=True):
-        discrete = (column == np.rint(column)).all()
+        discrete = (column == np.rint(column)).all() and column.max() < _LARGEST_INDEX
         if discrete and column.min() < 0:
             raise UnbraidError(
                 f"{name} holds the whole number {column.min():g}, and value indices start at 0: "

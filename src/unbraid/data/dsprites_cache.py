@@ -2,12 +2,12 @@
 
 import hashlib
 import math
-import os
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from unbraid.data.cache import cache_folder
 from unbraid.data.dsprites_drawing import FACTOR_SIZES, SIDE, draw
 from unbraid.data.pixels import Pixels
 from unbraid.errors import UnbraidError
@@ -16,14 +16,6 @@ from unbraid.progress import progress
 
 SHAPE = (math.prod(FACTOR_SIZES), SIDE * SIDE // 8)  # eight pixels a byte
 SHA256 = "3a228f4037ef3d42a42588e0e01f1078aa2df13cfa17584e88c95ed9fb5672da"
-
-
-def cache_folder() -> Path:
-    """$UNBRAID_CACHE, or this system's folder for the user's caches."""
-    import platformdirs
-
-    chosen = os.environ.get("UNBRAID_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("unbraid", appauthor=False))
 
 
 def cache_file() -> Path:

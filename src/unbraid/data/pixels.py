@@ -1,7 +1,7 @@
 """Stored images as rows of bytes, gathered by index and turned into floats where the model is."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,11 +15,22 @@ _LEVELS = (np.arange(256, dtype=np.float32) / 255)[:, None]
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)
 
 
+class Rows(Protocol):
+    """uint8 [N, width]: an array, or a file that is read where asked."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, indices: Any) -> np.ndarray: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """N images [C, H, W] as `rows`: uint8 [N, C*H*W], or [N, C*H*W/8] where `packed` holds eight pixels a byte."""
 
-    rows: np.ndarray
+    rows: Rows
     shape: tuple[int, int, int]
     packed: bool = False
     _resident: dict["torch.device", Any] = field(default_factory=dict, repr=False)
@@ -48,7 +59,7 @@ class Pixels:
         import torch
 
         if device not in self._resident:
-            rows = torch.from_numpy(np.array(self.rows)).to(device) if self.rows.nbytes <= _RESIDENT else None
+            rows = torch.from_numpy(np.array(self.rows[:])).to(device) if self.rows.nbytes <= _RESIDENT else None
             self._resident[device] = (table.to(device), rows)
         table, rows = self._resident[device]
         if rows is None:

@@ -1,0 +1,167 @@
+"""Arrays in .npy, .npz and HDF5 files, read from front to end: no pickle, no links, no more than the file holds.
+
+A file of a few bytes can claim terabytes. So what an array claims is held against what the file stores before anything
+is read, and rows are read some at a time.
+"""
+
+import lzma
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from unbraid.errors import UnbraidError
+
+SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
+_MOST_MEMBERS = 1_000
+_MOST_TIMES = 400  # larger than it is stored, the most that images compress to; 3dshapes 23, dSprites 115
+_SMALL = 2**26  # bytes that any file may unfold to
+_LARGEST_CHUNK = 2**27  # bytes; HDF5 unfolds a chunk at once
+_KNOWN_FILTERS = {1, 2, 3, 32000}  # gzip, shuffle, checksum, LZF; others would load a plug-in
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_BROKEN = (
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
+
+
+class Array(Protocol):
+    """What can be read from the front to the end, some rows at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def read(self, rows: int) -> np.ndarray: ...
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Mapping[str, Array]]:
+    """The arrays of numbers in a file by name; the one of an .npy file is called "images".
+
+    Raises UnbraidError, also for what turns out within the block, where the file is broken, claims more than it can
+    hold, or refers to other files.
+    """
+    opener = {".npy": _npy, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}[path.suffix.lower()]
+    try:
+        with opener(path) as arrays:
+            yield arrays
+    except UnbraidError:
+        raise
+    except _BROKEN as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UnbraidError(f"{path} cannot be read as {path.suffix.lower()}: {why}") from None
+
+
+class _Npy:
+    """An array in the format of .npy, read from a stream that holds `stored` bytes or unfolds to them."""
+
+    def __init__(self, stream: Any, size: int) -> None:
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"version {version[0]}.{version[1]} of the format is not supported")
+        self.shape, fortran_order, self.dtype = _HEADERS[version](stream)
+        if self.dtype.hasobject:
+            raise ValueError("an array holds Python objects, which could run code: save it as numbers")
+        if fortran_order and len(self.shape) > 1:
+            raise ValueError("an array is stored by columns: save np.ascontiguousarray(array)")
+        claimed = math.prod(self.shape) * self.dtype.itemsize
+        if claimed != size - stream.tell() or min(self.shape, default=0) < 0:
+            raise ValueError(f"its header speaks of {claimed:,} bytes, and {size - stream.tell():,} follow")
+        self._stream = stream
+
+    def read(self, rows: int) -> np.ndarray:
+        size = rows * math.prod(self.shape[1:]) * self.dtype.itemsize
+        return np.frombuffer(self._stream.read(size), self.dtype).reshape(rows, *self.shape[1:])
+
+
+@contextmanager
+def _npy(path: Path) -> Iterator[dict[str, Array]]:
+    with path.open("rb") as file:
+        yield {"images": _Npy(file, path.stat().st_size)}
+
+
+@contextmanager
+def _npz(path: Path) -> Iterator[dict[str, Array]]:
+    """Members of objects are left out: they are pickled."""
+    with zipfile.ZipFile(path) as archive, ExitStack() as streams:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        if len(members) > _MOST_MEMBERS:
+            raise ValueError(f"it holds {len(members):,} arrays, more than {_MOST_MEMBERS:,}")
+        arrays: dict[str, Array] = {}
+        for info in members:
+            _refuse_bomb(info.filename, info.file_size, info.compress_size)
+            stream = streams.enter_context(archive.open(info))
+            try:
+                arrays[info.filename.removesuffix(".npy")] = _Npy(stream, info.file_size)
+            except ValueError as error:
+                if "Python objects" not in str(error):
+                    raise
+        yield arrays
+
+
+class _Hdf5:
+    def __init__(self, name: str, dataset: Any) -> None:
+        self.shape, self.dtype = dataset.shape, dataset.dtype
+        creation = dataset.id.get_create_plist()
+        filters = {creation.get_filter(number)[0] for number in range(creation.get_nfilters())}
+        if dataset.is_virtual or dataset.external:
+            raise ValueError(f"{name} lies in other files: give a file that holds its own images")
+        if not filters <= _KNOWN_FILTERS:
+            raise ValueError(f"{name} is compressed in an unusual way: use gzip or none")
+        if math.prod(dataset.chunks or ()) * self.dtype.itemsize > _LARGEST_CHUNK:
+            raise ValueError(f"the chunks of {name} are larger than {_LARGEST_CHUNK:,} bytes")
+        _refuse_bomb(name, dataset.nbytes, dataset.id.get_storage_size())
+        self._dataset, self._done = dataset, 0
+
+    def read(self, rows: int) -> np.ndarray:
+        self._done += rows
+        return self._dataset[self._done - rows : self._done]
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[dict[str, Array]]:
+    try:
+        import h5py
+    except ImportError:
+        raise UnbraidError('reading HDF5 needs h5py: pip install "unbraid[hdf5]", or give an .npz file') from None
+    with h5py.File(path, "r") as file:
+        yield {name: _Hdf5(name, dataset) for name, dataset in _datasets(file, h5py, "", 0)}
+
+
+def _datasets(group: Any, h5py: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
+    """Arrays of numbers below a group, along hard links alone; a circle of groups ends at some depth."""
+    if len(group) > _MOST_MEMBERS or depth > 4:
+        raise ValueError("it holds too many groups or arrays")
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        kind = group.get(name, getclass=True)
+        if kind is h5py.Group:
+            yield from _datasets(group[name], h5py, f"{prefix}{name}/", depth + 1)
+        elif kind is h5py.Dataset and group[name].dtype.kind in "biuf" and group[name].shape:
+            yield f"{prefix}{name}", group[name]
+
+
+def _refuse_bomb(name: str, claimed: int, stored: int) -> None:
+    if claimed > _SMALL and claimed > _MOST_TIMES * stored:
+        raise ValueError(f"{name} claims to unfold {stored:,} bytes into {claimed:,}, which no images do")

@@ -1,0 +1,198 @@
+"""Which pictures: those below a folder, or those that a table names beside their factors."""
+
+import csv
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unbraid.data.image_files import SUFFIXES
+from unbraid.data.labels import Listed
+from unbraid.errors import UnbraidError
+
+TABLES = (".csv", ".parquet")
+_PATH_COLUMNS = ("path", "file", "filename", "image")
+_LARGEST_TABLE = 2**28  # bytes
+_MOST_ROWS, _MOST_COLUMNS = 2_000_000, 256
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Names relative to the root, with size and time of change (-1 where there is no such file), and factors."""
+
+    root: Path
+    names: list[str]
+    columns: dict[str, list[Any]] = field(default_factory=dict)  # of factors, a value for each name
+
+    def stamps(self) -> list[tuple[str, int, int]]:
+        """(name, bytes, time of change in ns) of each: what the decoded pictures depend on."""
+        return [(name, *_stamp(self.root / name)) for name in self.names]
+
+    def labels(self, rows: np.ndarray) -> Listed:
+        """Of the pictures in these rows: columns of whole numbers and of words become value indices in sorted order."""
+        indexed = {name: _indexed(np.array(column)[rows]) for name, column in self.columns.items()}
+        sizes = tuple(size for _, size in indexed.values())
+        kind = np.float64 if None in sizes else np.int64
+        values = np.array([values for values, _ in indexed.values()], kind).reshape(len(indexed), len(rows)).T
+        return Listed(tuple(indexed), sizes, np.ascontiguousarray(values))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
+def _indexed(column: np.ndarray) -> tuple[np.ndarray, int | None]:
+    """(values, their number): indices, or the numbers themselves where some have fractions."""
+    if column.dtype.kind == "f" and (column != np.rint(column)).any():
+        return column, None
+    distinct, indices = np.unique(column, return_inverse=True)
+    return indices, len(distinct)
+
+
+def refusal(root: Path, name: str) -> str:
+    """Why the file is not to be opened, "" where it may be: it must be a plain file that lies below `root`."""
+    path = root / name
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) or path.parent != root:
+            if not path.resolve().is_relative_to(root.resolve()):
+                return "it leads out of the folder"
+            found = path.stat()
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or "no file can have such a name"
+    return "" if stat.S_ISREG(found.st_mode) else "it is not a plain file"
+
+
+def below(folder: Path) -> Pictures:
+    """Every picture below the folder by its suffix, sorted by name; hidden ones and linked folders are left out."""
+    names: list[str] = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        inner = Path(where).relative_to(folder)
+        names += [
+            (inner / name).as_posix() for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    if not names:
+        raise UnbraidError(f"{folder} holds no pictures, neither directly nor in folders below: {', '.join(SUFFIXES)}")
+    return Pictures(folder, sorted(names))
+
+
+def named_by(table: Path, factors: str) -> Pictures:
+    """The pictures of a table: a column of paths relative to its folder, and columns of factors.
+
+    The paths stand in the column called path, file, filename or image, else in the first. `factors` is "all" (every
+    other column), "none" or names with commas between. Raises UnbraidError where a path leads out of the folder.
+    """
+    if table.stat().st_size > _LARGEST_TABLE:
+        raise UnbraidError(f"{table} is larger than a table can be ({_LARGEST_TABLE:,} bytes)")
+    header, columns = (_parquet if table.suffix.lower() == ".parquet" else _csv)(table)
+    if not columns or not columns[0]:
+        raise UnbraidError(f"{table} names no pictures: it needs a line of column names and a line for each picture")
+    if len(set(header)) != len(header) or "" in header:
+        raise UnbraidError(f"the columns of {table} need different names, not {_some(header)}")
+    where = next((header.index(name) for name in _PATH_COLUMNS if name in header), 0)
+    others = [name for name in header if name != header[where]]
+    chosen = {"all": others, "none": []}.get(factors, [name.strip() for name in factors.split(",")])
+    for name in chosen:
+        if name not in others:
+            raise UnbraidError(f'{table} has no column of factors "{name}" (there are: {_some(others) or "none"})')
+    root = table.parent
+    names = [_inside(root, str(name), table, row) for row, name in enumerate(columns[where], 2)]
+    return Pictures(root, names, {name: _factor(columns[header.index(name)], name, table) for name in chosen})
+
+
+def _some(names: Sequence[str]) -> str:
+    text = ", ".join(names[:20])
+    return text[:200] + (" ..." if len(names) > 20 or len(text) > 200 else "")
+
+
+def _inside(root: Path, name: str, table: Path, row: int) -> str:
+    """The path as a name relative to the root."""
+    path = Path(os.path.normpath(root / name))
+    if "\0" in name or not path.is_relative_to(Path(os.path.normpath(root))):
+        raise UnbraidError(
+            f"row {row} of {table} names {name[:100]!r}, which is outside of the table's folder: "
+            "put the table into a folder that holds all pictures"
+        )
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _factor(cells: list[Any], name: str, table: Path) -> list[Any]:
+    """Numbers where every cell is one, else words."""
+    if any(cell is None or cell == "" for cell in cells):
+        row = next(row for row, cell in enumerate(cells, 2) if cell is None or cell == "")
+        raise UnbraidError(
+            f"row {row} of {table} has no value of {name}: fill it in, or leave the column out by factors="
+        )
+    try:
+        numbers = [float(cell) for cell in cells]
+    except (ValueError, TypeError, OverflowError):
+        return [str(cell) for cell in cells]
+    if not np.isfinite(numbers).all():
+        raise UnbraidError(f"{name} in {table} holds NaN or infinity: leave those rows out")
+    return numbers
+
+
+def _csv(path: Path) -> tuple[list[str], list[list[Any]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = (row for row in csv.reader(stream, strict=True) if row)
+            header = [name.strip() for name in next(rows, [])]
+            if len(header) > _MOST_COLUMNS:
+                raise UnbraidError(f"{path} has {len(header):,} columns, more than {_MOST_COLUMNS}")
+            columns: list[list[Any]] = [[] for _ in header]
+            for number, row in enumerate(rows, 2):
+                if len(row) != len(header) or number > _MOST_ROWS:
+                    raise UnbraidError(
+                        f"row {number} of {path} has {len(row):,} cells, and there are {len(header)} columns"
+                        if len(row) != len(header)
+                        else f"{path} has more than {_MOST_ROWS:,} rows"
+                    )
+                for column, cell in zip(columns, row, strict=True):
+                    column.append(cell)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UnbraidError(f"{path} cannot be read as CSV in UTF-8: {' '.join(str(error).split())[:200]}") from None
+    return header, columns
+
+
+def _parquet(path: Path) -> tuple[list[str], list[list[Any]]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            names, rows = list(file.schema_arrow.names), file.metadata.num_rows
+            if len(names) > _MOST_COLUMNS or rows > _MOST_ROWS:
+                raise UnbraidError(
+                    f"{path} has {rows:,} rows of {len(names):,} columns: too many for a table of pictures"
+                )
+            for kind in file.schema_arrow.types:
+                plain = pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_boolean
+                if not any(test(kind) for test in (*plain, pyarrow.types.is_string, pyarrow.types.is_large_string)):
+                    raise UnbraidError(f"{path} holds a column of {kind}: a table of pictures has words and numbers")
+            columns: list[list[Any]] = [[] for _ in names]
+            for batch in _batches(file, path):
+                for column, cells in zip(columns, batch.columns, strict=True):
+                    column += cells.to_pylist()
+    except UnbraidError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError, pyarrow.ArrowException) as error:
+        raise UnbraidError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from None
+    return names, columns
+
+
+def _batches(file: Any, path: Path) -> Iterator[Any]:
+    size = 0
+    for batch in file.iter_batches(batch_size=4096, use_threads=False):
+        size += batch.nbytes
+        if size > _LARGEST_TABLE:
+            raise UnbraidError(f"{path} unfolds to more than a table can be ({_LARGEST_TABLE:,} bytes)")
+        yield batch

@@ -1,0 +1,213 @@
+"""One picture after the other: every kind that the formats hold, and files that are none."""
+
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unbraid.data import image_files
+from unbraid.errors import UnbraidError
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (8, 8), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
+def read(path: Path, *, size: int = 8, crop: str = "centre", channels: int = 3, cut: int = 0) -> np.ndarray:
+    """[size, size, channels]"""
+    image = image_files.read(path, size=size, crop=crop, channels=channels, cut=cut)
+    assert image.shape == (channels, size, size) and image.dtype == np.uint8
+    return np.moveaxis(image, 0, 2)
+
+
+def saved(path: Path, image: Image.Image, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.TIFF", "a.webp", "a.gif"])
+def test_lossless_formats_come_back_as_they_were(tmp_path: Path, name: str) -> None:
+    options = {"lossless": True} if name == "a.webp" else {}
+    path = saved(tmp_path / name, Image.fromarray(GREY), **options)
+    assert np.array_equal(read(path, channels=1)[..., 0], GREY)
+    assert np.array_equal(read(path), np.repeat(GREY[..., None], 3, axis=2))
+    if name != "a.gif":
+        assert np.array_equal(read(saved(path, Image.fromarray(COLOUR), **options)), COLOUR)
+
+
+def test_jpeg_comes_back_nearly(tmp_path: Path) -> None:
+    smooth = np.add.outer(np.arange(0, 64, 2), np.arange(0, 192, 6)).astype(np.uint8)
+    found = read(saved(tmp_path / "a.jpg", Image.fromarray(smooth), quality=95), size=32, channels=1)
+    assert np.abs(found[..., 0].astype(int) - smooth).max() < 6
+
+
+def test_the_content_counts_and_not_the_suffix(tmp_path: Path) -> None:
+    assert np.array_equal(read(saved(tmp_path / "a.jpg", Image.fromarray(COLOUR), format="PNG")), COLOUR)
+
+
+def test_grey_of_a_colour_is_its_luma(tmp_path: Path) -> None:
+    found = read(saved(tmp_path / "a.png", Image.fromarray(COLOUR)), channels=1)[..., 0]
+    assert np.abs(found - COLOUR @ [0.299, 0.587, 0.114]).max() <= 1
+
+
+class TestKinds:
+    def test_sixteen_bits_are_scaled_rather_than_clipped(self, tmp_path: Path) -> None:
+        levels = RNG.integers(0, 65536, (8, 8)).astype(np.uint16)
+        for name in ("a.png", "a.tif"):
+            found = read(saved(tmp_path / name, Image.fromarray(levels)), channels=1)[..., 0]
+            assert np.array_equal(found, np.rint(levels / 257))
+
+    def test_sixteen_bits_in_colour(self, tmp_path: Path) -> None:
+        rows = b"".join(b"\0" + struct.pack(">3H", 65535, 0x8000, 0) * 2 for _ in range(2))
+        (tmp_path / "a.png").write_bytes(png(2, 2, rows, depth=16, kind=2))
+        assert read(tmp_path / "a.png", size=2)[0, 0].tolist() == [255, 128, 0]
+
+    def test_a_palette_with_and_without_transparency(self, tmp_path: Path) -> None:
+        image = Image.fromarray((GREY > 128).astype(np.uint8), "P")
+        image.putpalette([10, 20, 30, 200, 100, 50])
+        assert set(map(tuple, read(saved(tmp_path / "a.png", image)).reshape(-1, 3).tolist())) == {
+            (10, 20, 30),
+            (200, 100, 50),
+        }
+        found = read(saved(tmp_path / "a.png", image, transparency=0))
+        assert (found[GREY <= 128] == 255).all() and (found[GREY > 128] == [200, 100, 50]).all()
+
+    def test_what_is_transparent_shows_white(self, tmp_path: Path) -> None:
+        alpha = np.where(GREY > 128, 255, 0).astype(np.uint8)
+        rgba = Image.fromarray(np.dstack([COLOUR, alpha]))
+        found = read(saved(tmp_path / "a.png", rgba))
+        assert np.array_equal(found[alpha == 255], COLOUR[alpha == 255]) and (found[alpha == 0] == 255).all()
+        grey = Image.merge("LA", (Image.fromarray(GREY), Image.fromarray(alpha)))
+        found = read(saved(tmp_path / "a.png", grey), channels=1)[..., 0]
+        assert np.array_equal(found, np.where(alpha, GREY, 255))
+        half = Image.new("RGBA", (8, 8), (0, 0, 0, 128))
+        assert np.abs(read(saved(tmp_path / "a.png", half)).astype(int) - 127).max() <= 1
+
+    def test_black_and_white(self, tmp_path: Path) -> None:
+        found = read(saved(tmp_path / "a.png", Image.fromarray(GREY > 128)), channels=1)[..., 0]
+        assert np.array_equal(found, np.where(GREY > 128, 255, 0))
+
+    def test_cmyk(self, tmp_path: Path) -> None:
+        image = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
+        assert read(saved(tmp_path / "a.tif", image))[0, 0].tolist() == [0, 255, 255]
+        found = read(saved(tmp_path / "a.jpg", image))[0, 0]
+        assert found[0] < 10 and found[1] > 245 and found[2] > 245
+
+    def test_of_an_animation_the_first_frame(self, tmp_path: Path) -> None:
+        frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+        for name in ("a.gif", "a.webp", "a.png", "a.tif"):
+            options = {"lossless": True} if name == "a.webp" else {}
+            path = saved(tmp_path / name, frames[0], save_all=True, append_images=frames[1:], **options)
+            assert read(path)[4, 4].tolist() == [255, 0, 0]
+
+    @pytest.mark.parametrize("values", [np.full((4, 4), 70000, np.int32), np.full((4, 4), 0.5, np.float32)])
+    def test_numbers_that_are_no_levels_are_refused(self, tmp_path: Path, values: np.ndarray) -> None:
+        path = saved(tmp_path / "a.tif", Image.fromarray(values))
+        with pytest.raises(UnbraidError, match="save it with 8 or 16 bits"):
+            read(path)
+
+
+class TestShape:
+    def test_exif_turns_the_picture_upright(self, tmp_path: Path) -> None:
+        upright = Image.fromarray(GREY)
+        stored = {6: upright.rotate(90), 8: upright.rotate(-90), 3: upright.rotate(180)}
+        for orientation, image in stored.items():
+            for name in ("a.png", "a.webp", "a.tif"):
+                exif = Image.Exif()
+                exif[0x0112] = orientation
+                options = {"lossless": True} if name == "a.webp" else {}
+                path = saved(tmp_path / name, image, exif=exif, **options)
+                assert np.array_equal(read(path, channels=1)[..., 0], GREY), (orientation, name)
+
+    def test_exif_counts_for_every_kind_of_pixel(self, tmp_path: Path) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        levels = GREY.astype(np.uint16) * 257
+        for image in (Image.fromarray(np.rot90(levels)), Image.fromarray(np.rot90(GREY)).convert("RGBA")):
+            path = saved(tmp_path / "a.png", image, exif=exif)
+            assert np.array_equal(read(path, channels=1)[..., 0], GREY)
+
+    def test_the_middle_of_a_wide_picture(self, tmp_path: Path) -> None:
+        wide = np.repeat([[10, 20, 30]], 8, axis=0).repeat(8, axis=1).astype(np.uint8)  # 8 x 24
+        for image in (wide, wide.T):
+            assert (read(saved(tmp_path / "a.png", Image.fromarray(image)), channels=1) == 20).all()
+
+    def test_bars_beside_a_tall_picture(self, tmp_path: Path) -> None:
+        tall = Image.new("L", (4, 8), 7)
+        found = read(saved(tmp_path / "a.png", tall), crop="pad", channels=1)[..., 0]
+        assert (found[:, 2:6] == 7).all() and (found[:, :2] == 255).all() and (found[:, 6:] == 255).all()
+
+    def test_a_cut_around_the_middle(self, tmp_path: Path) -> None:
+        image = np.zeros((12, 10), np.uint8)
+        image[4:8, 3:7] = 200
+        assert (read(saved(tmp_path / "a.png", Image.fromarray(image)), size=4, channels=1, cut=4) == 200).all()
+
+    def test_an_area_is_averaged_when_it_shrinks(self, tmp_path: Path) -> None:
+        chequered = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
+        found = read(saved(tmp_path / "a.png", Image.fromarray(chequered)), size=16, channels=1)
+        assert np.abs(found.astype(int) - 127).max() < 4
+
+    @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (1, 2)])
+    @pytest.mark.parametrize("crop", image_files.CROPS)
+    def test_of_the_least_size(self, tmp_path: Path, shape: tuple[int, int], crop: str) -> None:
+        path = saved(tmp_path / "a.png", Image.fromarray(np.full(shape, 9, np.uint8)))
+        assert (read(path, crop=crop, channels=1) == 9).any()
+
+    def test_a_jpeg_is_decoded_small_and_still_the_same_picture(self, tmp_path: Path) -> None:
+        row = np.linspace(0, 255, 2048)
+        path = saved(tmp_path / "a.jpg", Image.fromarray(np.tile(row, (2048, 1)).astype(np.uint8)), quality=95)
+        expected = row.reshape(32, 64).mean(1)
+        assert np.abs(read(path, size=32, channels=1)[16, :, 0] - expected).max() < 4
+
+
+def png(width: int, height: int, rows: bytes, *, depth: int = 8, kind: int = 0) -> bytes:
+    """A PNG file put together by hand, so that it may lie."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def truncated(image: Image.Image, format: str) -> bytes:
+    stream = BytesIO()
+    image.save(stream, format)
+    return stream.getvalue()[: len(stream.getvalue()) // 2]
+
+
+NOISE = Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 100,
+        b"not a picture",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) print",
+        b"\x89PNG\r\n\x1a\n",
+        png(0, 0, b""),
+        png(0, 8, b""),
+        png(8, 8, b""),
+        png(2**31 - 1, 2**31 - 1, b"\0"),
+        png(60_000, 60_000, bytes(1000)),
+        *(truncated(NOISE, format) for format in ("PNG", "JPEG", "TIFF", "WEBP", "GIF")),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UnbraidError) as refused:
+        read(tmp_path / "a.png")
+    assert str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 300
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_unfolded(tmp_path: Path) -> None:
+    (tmp_path / "bomb.png").write_bytes(png(9_000, 9_000, bytes(9_001 * 9_000)))
+    assert (tmp_path / "bomb.png").stat().st_size < 500_000
+    with pytest.raises(UnbraidError, match="81 million pixels, more than 67"):
+        read(tmp_path / "bomb.png")
