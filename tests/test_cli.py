@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import data_files
 import pytest
 import yaml
 from small_runs import log_rows, same_run
@@ -287,6 +288,36 @@ class TestRun:
         code, out, _ = said("data", "show", "balls", "n_balls=2", "size=8", "--out", tmp_path / "sheet.png")
         assert code == 0 and "1,048,576 images, 8x8, grey" in out and "y_2" in out
         assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+    def test_own_images(
+        self, said: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
+        monkeypatch.chdir(tmp_path)
+        data_files.pictures(tmp_path / "my faces", 40)
+        code, out, err = said("data", "show", "my faces", "size=8")
+        assert code == 0 and "my faces: 40 images, 8x8, 3 channels" in out and "0 duplicates" in out
+        assert "no ground-truth factors" in out and (tmp_path / "my faces.png").stat().st_size > 1000
+        small = ["--data", "my faces", "--size", "8", "--model", "mlp", "--batch-size", "8", "--steps", "5"]
+        code, out, err = said("train", *small, "--out", "run")
+        assert code == 0 and "likelihood gaussian, sigma 0.25, as the images are in shades or colours" in err
+        monkeypatch.chdir(tmp_path / "run")
+        config = yaml.safe_load(Path("config.yaml").read_text())
+        assert config["likelihood"] == "gaussian" and config["path"] == str(tmp_path / "my faces")
+        assert said("score", ".", "--metrics", "kl")[0] == 0  # found from another folder
+        code, out, err = said("train", *small, "--data", "../my faces", "--dry-run")
+        assert code == 0 and "likelihood: gaussian\nsigma: 0.25\n" in out
+
+    def test_own_images_that_are_none(
+        self, refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "x.npz").write_bytes(b"junk")
+        assert "holds no pictures" in refused("train", "--data", "empty")
+        assert "x.npz cannot be read as .npz" in refused("train", "--data", "x.npz")
+        assert '"no/where" is no data: give a folder of images' in refused("train", "--data", "no/where")
+        assert "the system" not in refused("data", "show", "nowhere.csv")
 
     def test_data_build(self, said: Callable[..., tuple[int, str, str]]) -> None:
         assert said("data", "build", "balls")[:2] == (0, "balls: 1,048,576 images ready\n")

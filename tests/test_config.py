@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from unbraid import config as configs
 from unbraid.cli import main
 from unbraid.config import Config, general_fields, read, resolve, table_parameters
-from unbraid.data import DATASETS
+from unbraid.data import DATASETS, from_arrays
 from unbraid.errors import UnbraidError
 from unbraid.models import ARCHITECTURES
 from unbraid.objectives import OBJECTIVES
@@ -337,3 +337,32 @@ def test_given_data_has_no_options() -> None:
     assert '"n_balls" is an option of data balls, and this run has data given' in refusal(
         {"data": "given", "n_balls": 2}
     )
+
+
+class TestOwnImages:
+    def test_a_path_is_the_data_set_that_reads_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "faces").mkdir()
+        config = resolve({"data": "faces", "size": 32})
+        assert (config.data, config.options["path"]) == ("images", str(tmp_path / "faces"))
+        assert config == resolve({"data": "images", "path": str(tmp_path / "faces"), "size": 32})
+        assert resolve(config.flat()) == config
+        assert resolve({"data": "a/b.npz"}).options["path"] == str(tmp_path / "a" / "b.npz")
+        assert "data=faces says the path already: drop path" in refusal({"data": "faces", "path": "x"})
+
+    def test_the_likelihood_of_published_data_is_the_published_one(self) -> None:
+        for name in DATASETS.keys() - {"images", "arrays"}:
+            assert resolve({"data": name}).likelihood == "bernoulli"
+        assert resolve({"data": "balls", "likelihood": "gaussian"}).likelihood == "gaussian"
+
+    @pytest.mark.parametrize(("binary", "likelihood", "options"), [(True, "bernoulli", {}), (False, "gaussian", 0.25)])
+    def test_the_likelihood_of_own_images_waits_for_them(self, binary: bool, likelihood: str, options: object) -> None:
+        waiting = resolve({"data": "images"})
+        assert waiting.likelihood == "auto" and waiting.section("likelihood") == {}
+        images = np.full((2, 4, 4), 255 if binary else 100, np.uint8)
+        fitted = configs.fitted(waiting, from_arrays(images))
+        assert fitted.likelihood == likelihood and fitted.section("likelihood").get("sigma", {}) == options
+        assert configs.fitted(fitted, from_arrays(255 - images // 2)) is fitted
+
+    def test_a_deviation_needs_a_likelihood_that_has_one(self) -> None:
+        assert '"sigma" is an option of likelihood gaussian' in refusal({"data": "images", "sigma": 0.1})

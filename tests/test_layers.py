@@ -16,7 +16,7 @@ FLOORS = (
     "data models objectives metrics figures",
     "config",
     "runs recipes",
-    "logs surroundings evaluate export",
+    "logs surroundings survey evaluate export",
     "training selection codes",
     "pictures tables sklearn report",
     "study",

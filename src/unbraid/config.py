@@ -26,9 +26,11 @@ from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
 from unbraid.probability import LIKELIHOODS
 from unbraid.registry import Parameter, lookup, parameters, suggest
+from unbraid.types import Dataset
 
 Value = bool | int | float | str
 FITTED_LIKELIHOOD = "auto"  # `likelihood` of a run until its images were looked at
+_FOR_SHADES = {"likelihood": "gaussian", "sigma": 0.25}
 GIVEN_DATA = "given"  # `data` of a run whose images were passed in as a Dataset rather than named
 
 # section -> (what it is called in errors, {entry: function whose signature is the schema})
@@ -155,12 +157,15 @@ def _located(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**values, "data": entry, **own}
 
 
-def fitted(config: Config, *, binary: bool) -> Config:
-    """The config with a likelihood that fits the images where it was left "auto": Bernoulli for black and white ones,
-    Gaussian for shades and colours."""
+def fitted(config: Config, dataset: Dataset) -> Config:
+    """The config with a likelihood that fits the images of the data set where it was left "auto".
+
+    Bernoulli for black and white ones; Gaussian for shades and colours, with a deviation at which a `beta` weighs about
+    as much as it does beside the Bernoulli cross-entropy that published values are for.
+    """
     if config.likelihood != FITTED_LIKELIHOOD:
         return config
-    return resolve({**config.flat(), "likelihood": "bernoulli" if binary else "gaussian"})
+    return resolve({**config.flat(), **({"likelihood": "bernoulli"} if dataset.binary else _FOR_SHADES)})
 
 
 def _unknown(name: str, general: Mapping[str, Value], allowed: list[str]) -> str:

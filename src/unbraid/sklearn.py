@@ -152,7 +152,9 @@ class Disentangler(TransformerMixin, BaseEstimator):
             "batch_size": min(self.batch_size, n),
             **{name: getattr(self, name) for name in ("latent_dim", "objective", "model", "steps", "lr", "device")},
         }
-        more = ({"width": _WIDTH} if self.model == "mlp" else {}) | dict(self.settings or {})
+        more = (
+            {"likelihood": "bernoulli"} | ({"width": _WIDTH} if self.model == "mlp" else {}) | dict(self.settings or {})
+        )
         for name in own.keys() & more.keys():
             raise UnbraidError(
                 f"{name} must not be among the settings: it is a parameter of its own, or follows from X"

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from unbraid.config import Config
     from unbraid.registry import Parameter
     from unbraid.selection import Ranking
+    from unbraid.survey import Survey
     from unbraid.types import Dataset
 
 _WIDTH_WITHOUT_TERMINAL = 140
@@ -87,21 +90,37 @@ def show_config(config: "Config") -> None:
     from unbraid import runs, training
 
     dataset = runs.load_data(config)
-    config = configs.fitted(config, binary=dataset.binary)
+    config = configs.fitted(config, dataset)
     counts = training.parameter_counts(config, dataset)
     print(config.to_yaml())  # noqa: T201
     print("# parameters: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))  # noqa: T201
 
 
-def show_dataset(name: str, dataset: "Dataset") -> None:
+def show_dataset(name: str, dataset: "Dataset", found: "Survey") -> None:
+    """Size, levels, duplicates, and of each factor its values and how many images share one."""
     channels, height, width = dataset.image_shape
     kind = "black and white" if dataset.binary else "grey" if channels == 1 else f"{channels} channels"
-    print(f"{name}: {len(dataset):,} images, {height}x{width}, {kind}\n")  # noqa: T201
+    looked_at = "" if len(found.indices) == len(dataset) else f" (of {len(found.indices):,} images looked at)"
+    print(  # noqa: T201
+        f"{name}: {len(dataset):,} images, {height}x{width}, {kind}\n"
+        f"levels {found.low} to {found.high} of 255, mean {found.mean:.1f}, deviation {found.deviation:.1f}\n"
+        f"{found.duplicates:,} duplicates{looked_at}\n"
+    )
     if dataset.factor_names:
-        sizes = ["continuous" if size is None else f"{size}" for size in dataset.factor_sizes]
-        show(["factor", "values"], list(zip(dataset.factor_names, sizes, strict=True)))
+        columns = zip(dataset.factor_names, dataset.factor_sizes, found.factors.T, strict=True)
+        rows = [(factor, *_values(size, column)) for factor, size, column in columns]
+        show(["factor", "values", "images a value" + looked_at], rows)
     else:
         print("no ground-truth factors")  # noqa: T201
+
+
+def _values(size: int | None, column: "np.ndarray") -> tuple[str, str]:
+    """(how many values a factor has, or their range; the least and the most images that share one)"""
+    if size is None:
+        return f"{column.min():.3g} to {column.max():.3g}", "continuous"
+    shared = np.bincount(column.astype(np.int64), minlength=min(size, len(column)))
+    least, most = shared.min(), shared.max()
+    return f"{size:,}", f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def show_entries(kind: str, descriptions: Mapping[str, str], options: Iterable[tuple[str, "Parameter"]]) -> None:

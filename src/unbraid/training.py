@@ -38,7 +38,8 @@ class Trainer:
     """The state of one run in memory: networks, optimizers, and the sums that become the next row of the log."""
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
-        self.config, self.device, self.n_data = config, device, len(dataset)
+        self.config = config = configs.fitted(config, dataset)
+        self.device, self.n_data = device, len(dataset)
         self.batches: Batches = dataset.batches(config.batch_size, seed=config.seed, device=device)
         self.model = runs.to_device(runs.build_model(config, dataset.image_shape), device)
         objective = OBJECTIVES[config.objective]
@@ -271,8 +272,9 @@ def _new_folder(config: Config) -> Path:
 def _train(folder: Path, config: Config, given: Dataset | None, show_progress: bool, *, new: bool) -> runs.Run:
     device = runs.choose_device(config.device)
     dataset = given if given is not None else runs.load_data(config)
-    config = _with_likelihood(config, dataset, show_progress)
     trainer = Trainer(config, dataset, device)
+    if show_progress and trainer.config.likelihood != config.likelihood:
+        _say_likelihood(trainer.config, dataset)
     with locked(folder), denormals_flushed():
         if new:
             _refuse_run(folder)  # another process may have come first
@@ -281,13 +283,11 @@ def _train(folder: Path, config: Config, given: Dataset | None, show_progress: b
     return runs.load(folder, str(device), given)
 
 
-def _with_likelihood(config: Config, dataset: Dataset, show: bool) -> Config:
-    """The config with its likelihood named: where it was left to the images, what they got is said."""
-    named = configs.fitted(config, binary=dataset.binary)
-    if show and named is not config:
-        kind = "black and white" if dataset.binary else "in shades or colours"
-        print(f"likelihood {named.likelihood}, as the images are {kind}", file=sys.stderr)  # noqa: T201
-    return named
+def _say_likelihood(config: Config, dataset: Dataset) -> None:
+    """What a likelihood that was left to the images became."""
+    kind = "black and white" if dataset.binary else "in shades or colours"
+    options = "".join(f", {name} {value}" for name, value in config.section("likelihood").items())
+    print(f"likelihood {config.likelihood}{options}, as the images are {kind}", file=sys.stderr)  # noqa: T201
 
 
 def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset, show_progress: bool) -> None:

@@ -11,11 +11,11 @@ def data(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     actions.add_parser("list", help="name every data set").set_defaults(run=_run_data_list)
     for name, help, run in (
-        ("show", "print size and factors, and draw a contact sheet", _run_data_show),
+        ("show", "print size, levels, duplicates and factors, and draw a contact sheet", _run_data_show),
         ("build", "draw or read the data set into the cache now rather than at first use", _run_data_build),
     ):
         sub = actions.add_parser(name, help=help, allow_abbrev=False)
-        sub.add_argument("name", metavar="DATA")
+        sub.add_argument("name", metavar="DATA", help="a name from `unbraid data list`, or a path")
         sub.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="such as n_balls=2")
         if name == "show":
             sub.add_argument("--out", type=Path, help="picture to write (default: DATA.png)")
@@ -34,15 +34,16 @@ def _load_data(chosen: argparse.Namespace) -> Any:
 
     pairs = dict(option.partition("=")[::2] for option in chosen.options)
     resolved = config.resolve({**pairs, "data": chosen.name})
-    return data.load(chosen.name, **resolved.section("data"))
+    return data.load(resolved.data, **resolved.section("data"))
 
 
 def _run_data_show(chosen: argparse.Namespace) -> None:
-    from unbraid import pictures, tables
+    from unbraid import pictures, survey, tables
 
     dataset = _load_data(chosen)
-    tables.show_dataset(chosen.name, dataset)
-    path = pictures.contact_sheet(dataset, chosen.out or Path(f"{chosen.name}.png"), theme=chosen.theme)
+    tables.show_dataset(chosen.name, dataset, survey.survey(dataset, show=True))
+    name = Path(chosen.name).resolve().stem  # of a path, what it is called
+    path = pictures.contact_sheet(dataset, chosen.out or Path(f"{name}.png"), theme=chosen.theme)
     print(f"contact sheet: {path}")
 
 

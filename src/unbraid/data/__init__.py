@@ -45,7 +45,7 @@ def at(name: str) -> tuple[str, dict[str, str]]:
     """
     if name in DATASETS:
         return name, {}
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - of an unknown user it stays as it is
     suffix = path.suffix.lower()
     entry = "arrays" if suffix in SUFFIXES else "images" if suffix in TABLES or (name and _is_folder(path)) else None
     if entry is not None:

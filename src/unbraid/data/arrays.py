@@ -1,6 +1,7 @@
 """A user's own arrays of images, at hand or in a file, with or without the factors that made them."""
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def arrays(*, path: str = "") -> Stored:
     are read once, whatever their number, and kept as bytes in the cache folder. Raises UnbraidError where the file is
     missing, broken or none of this; pickled members are left alone.
     """
-    source = Path(path).expanduser()
+    source = Path(os.path.expanduser(path))  # noqa: PTH111
     if not path or not source.is_file() or source.suffix.lower() not in array_files.SUFFIXES:
         raise UnbraidError(f'path must be a file of arrays ({", ".join(array_files.SUFFIXES)}), and "{path}" is none')
     with array_files.opened(source) as found:

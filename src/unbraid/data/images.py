@@ -1,5 +1,6 @@
 """Pictures of one's own: a folder of them or a table that names them, decoded once and kept in the cache."""
 
+import os
 import sys
 import warnings
 from collections import deque
@@ -40,7 +41,7 @@ def images(
     names what lies outside of its folder.
     """
     _check(size, crop, colour)
-    source = Path(path).expanduser()
+    source = Path(os.path.expanduser(path))  # noqa: PTH111
     if not path or not source.exists():
         raise UnbraidError(
             f'path must be a folder of images or a table of their paths, and there is nothing at "{path}"'
