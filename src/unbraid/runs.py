@@ -206,17 +206,13 @@ def last_row(path: Path) -> dict[str, float]:
 def read_config(path: Path) -> Config:
     if not is_run(path):
         raise UnbraidError(f"{path} is not a run folder: it holds no {CONFIG}")
-<<<<<<< HEAD
     _refuse_links(path)
-    return configs.resolve(configs.read(path / CONFIG))
-=======
     config = configs.resolve(configs.read(path / CONFIG))
     if config.likelihood == configs.FITTED_LIKELIHOOD:
         raise UnbraidError(
             f"{path / CONFIG} is damaged: a run names its likelihood, and this one has {config.likelihood}"
         )
     return config
->>>>>>> 22b7762 (Folders, tables and files of one's own images as data)
 
 
 def write_config(path: Path, config: Config) -> None:
@@ -351,7 +347,10 @@ def refuse_other_settings(folder: Path, config: Config) -> None:
     """Raises UnbraidError where `folder` holds a run of another config; where and how it is computed may differ."""
     if not is_run(folder):
         return
-    there, here = read_config(folder).flat(), config.flat()
+    begun = read_config(folder)
+    if config.likelihood == configs.FITTED_LIKELIHOOD:  # the run names what it became
+        config = configs.resolve({**config.flat(), "likelihood": begun.likelihood, **begun.section("likelihood")})
+    there, here = begun.flat(), config.flat()
     for name in here.keys() | there.keys():
         if name not in FREE_SETTINGS and here.get(name) != there.get(name):
             raise UnbraidError(

@@ -105,6 +105,7 @@ LINES = [
     ("base: {beta: 1}\npoints: many\n", 2, "points must be a whole number"),
     ("base: {beta: 1}\ndescription: [a]\n", 2, "description must be text"),
     ("base:\n  data: given\n", 2, "a study needs data by name"),
+    ("base:\n  data: images\n", 2, "a study names the likelihood of own images"),
     ("base:\n  beta: 1\n  beta: 2\n", 1, "beta occurs more than once"),
     ("base: &a {beta: 1}\ngrid: *a\n", 1, "aliases"),
     ("base: !!python/object:os.system {}\n", 1, "tags"),

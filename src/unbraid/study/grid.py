@@ -11,7 +11,7 @@ from typing import Any
 
 from unbraid import config as configs
 from unbraid import runs
-from unbraid.config import GIVEN_DATA, Config
+from unbraid.config import FITTED_LIKELIHOOD, GIVEN_DATA, Config
 from unbraid.errors import UnbraidError
 from unbraid.study.file import Part, Setting, Study
 
@@ -87,6 +87,12 @@ def _resolved(values: dict[str, Any], settings: Mapping[str, Setting], part: Par
     if config.data == GIVEN_DATA:
         line = settings["data"].line if "data" in settings else part.line
         raise UnbraidError(f"{source}, line {line}: a study needs data by name, not images passed in from Python")
+    if config.likelihood == FITTED_LIKELIHOOD:
+        line = settings["data"].line if "data" in settings else part.line
+        raise UnbraidError(
+            f"{source}, line {line}: a study names the likelihood of own images: add gaussian, or bernoulli where they "
+            "are black and white"
+        )
     return config
 
 

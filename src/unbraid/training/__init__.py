@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -155,6 +156,8 @@ def _train_group(
     device = runs.choose_device(config.device)
     dataset = given if given is not None else runs.load_data(config)
     trainers = [Trainer(config, dataset, device) for _, config in members]
+    if show_progress and trainers[0].config.likelihood != config.likelihood:
+        _say_likelihood(trainers[0].config, dataset)
     errors: dict[Path, UnbraidError] = {}
     memory_kept()
     with ExitStack() as locks:
@@ -172,6 +175,13 @@ def _train_group(
                 loop.run(together, _program, show_progress=show_progress)
                 errors |= {member.folder: member.error for member in together if member.error is not None}
     return [errors.get(folder) or runs.load(folder, str(device), given) for folder, _ in members]
+
+
+def _say_likelihood(config: Config, dataset: Dataset) -> None:
+    """What a likelihood that was left to the images became."""
+    kind = "black and white" if dataset.binary else "in shades or colours"
+    options = "".join(f", {name} {value}" for name, value in config.section("likelihood").items())
+    print(f"likelihood {config.likelihood}{options}, as the images are {kind}", file=sys.stderr)  # noqa: T201
 
 
 def _program(trainers: Sequence[Trainer]) -> Callable[[int], None]:

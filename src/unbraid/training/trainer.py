@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from unbraid import randomness, runs, schedules
-from unbraid.config import Config
+from unbraid.config import Config, fitted
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
 from unbraid.probability import LIKELIHOODS
@@ -32,7 +32,8 @@ class Trainer:
     """The state of one run in memory: networks, optimizers, and the sums that become the next row of the log."""
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
-        self.config, self.device, self.n_data = config, device, len(dataset)
+        self.config = config = fitted(config, dataset)
+        self.device, self.n_data = device, len(dataset)
         self.batches: Batches = dataset.batches(config.batch_size, seed=config.seed, device=device)
         self.model = runs.to_device(runs.build_model(config, dataset.image_shape), device)
         objective = OBJECTIVES[config.objective]
