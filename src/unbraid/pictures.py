@@ -90,6 +90,25 @@ def _draw_traversals(
     figures.save(figure, run.figure("traversals.png"))
 
 
+def draw_traversals(run: Run, path: Path, *, points: int = 2_000, title: str = "", theme: str = "light") -> None:
+    """Every latent moved over the percentiles of its codes, from the middle image of the data, as a file at `path`."""
+    dataset = run.data
+    encoded = evaluate.encode_sample(run, dataset, points=points)
+    image = dataset.images(np.array([_middle(dataset)]))
+    values, shown = _moves(encoded, None, _STILLS)
+    figure = figures.traversals(
+        run.traverse(image, values=values).numpy(),
+        shown,
+        variances=encoded.variance,
+        kl=encoded.kl,
+        original=image[0],
+        note="each latent set to these percentiles of its codes",
+        title=title,
+        theme=theme,
+    )
+    figures.save(figure, path)
+
+
 def draw_reconstructions(run: Run, dataset: Dataset, *, theme: str = "light") -> None:
     rng = randomness.numpy_generator(run.config.seed, "shown")
     originals = dataset.images(rng.choice(len(dataset), min(_RECONSTRUCTED, len(dataset)), replace=False))

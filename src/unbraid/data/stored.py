@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """Satisfies `unbraid.types.Dataset`."""
+    """Satisfies `unbraid.types.Dataset`. Where only some pictures belong to it, `kept` [N] are their rows."""
 
     pixels: Pixels
-    labels: Grid | Listed
+    labels: Grid | Listed  # of those that belong to it
     binary: bool
+    kept: np.ndarray | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -37,7 +38,7 @@ class Stored:
         return self.labels.sizes
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.pixels) if self.kept is None else len(self.kept)
 
     def factors(self, indices: np.ndarray) -> np.ndarray:
         return self.labels.factors(np.asarray(indices))
@@ -46,14 +47,17 @@ class Stored:
         return self.labels.indices(factors)
 
     def images(self, indices: np.ndarray) -> np.ndarray:
-        return self.pixels.images(np.asarray(indices))
+        return self.pixels.images(self._rows(np.asarray(indices)))
+
+    def _rows(self, indices: np.ndarray) -> np.ndarray:
+        return indices if self.kept is None else self.kept[indices]
 
     def batches(self, batch_size: int, *, seed: int, device: "torch.device | str" = "cpu") -> Batches:
         """Every image once an epoch, in an order of that epoch's own; see `shuffled` for the last few."""
         import torch
 
         chosen, place = shuffled(len(self), batch_size, seed), torch.device(device)
-        return lambda step: self.pixels.floats(chosen(step), place)
+        return lambda step: self.pixels.floats(self._rows(chosen(step)), place)
 
 
 def shuffled(n: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:

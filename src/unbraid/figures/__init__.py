@@ -12,6 +12,8 @@ from unbraid.figures.mutual_information import mutual_information
 from unbraid.figures.posterior import posterior_deviation, posterior_variance
 from unbraid.figures.reconstruction_against import reconstruction_against
 from unbraid.figures.reconstructions import reconstructions
+from unbraid.figures.score_against import score_against
+from unbraid.figures.score_distributions import score_distributions
 from unbraid.figures.style import LOOKS, encoded, save
 from unbraid.figures.training_curves import training_curves
 from unbraid.figures.traversals import traversal_strip, traversals
@@ -30,6 +32,8 @@ __all__ = [
     "reconstruction_against",
     "reconstructions",
     "save",
+    "score_against",
+    "score_distributions",
     "training_curves",
     "traversal_strip",
     "traversals",
