@@ -14,6 +14,7 @@ from unbraid.figures.style import LOOKS
 
 RNG = np.random.default_rng(0)
 FACTORS = ["shape", "scale", "orientation", "pos_x", "pos_y"]
+METHODS = ["beta_vae", "annealed_vae", "factor_vae", "dip_vae_i", "dip_vae_ii", "beta_tcvae"]
 SIZES = [3, 6, 40, 32, 32]
 CODED = RNG.integers(0, SIZES, (5000, 5))
 
@@ -98,6 +99,25 @@ GALLERY: dict[str, Callable[[str], Figure]] = {
     ),
     "reconstruction against many": lambda theme: figures.reconstruction_against(
         [(f"net {n}", beta, 50 + n / 10) for n in range(8) for beta in (1, 2, 4, 6, 8, 16)], theme=theme
+    ),
+    "reconstructions, named rows": lambda theme: figures.reconstructions(
+        images(20, 1, 16, 16), images(20, 1, 16, 16), rows=["seen in training", "never seen"], title="T", theme=theme
+    ),
+    "score distributions": lambda theme: figures.score_distributions(
+        {method: {f"beta {n}": RNG.random(5) for n in (1, 2, 4)} for method in METHODS},
+        score="mig",
+        title="Scores",
+        theme=theme,
+    ),
+    "score distribution of one run": lambda theme: figures.score_distributions({"a": {"": [0.5]}}, theme=theme),
+    "score against, six methods": lambda theme: figures.score_against(
+        {method: ("lambda_od", [("", n, RNG.random()) for n in (1, 2, 5, 10, 20, 50)]) for method in METHODS},
+        score="mig",
+        title="Scores",
+        theme=theme,
+    ),
+    "score against, lines of long names": lambda theme: figures.score_against(
+        {"": ("share of the images", [(f"a line of a longer name {n}", n, n) for n in range(4)])}, theme=theme
     ),
     "curves": lambda theme: figures.training_curves(log(10, 3000), title="burgess on dsprites, seed 0", theme=theme),
     "curves of 40 latents": lambda theme: figures.training_curves(log(40, 30, low=1.0), theme=theme),

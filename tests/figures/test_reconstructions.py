@@ -26,6 +26,14 @@ def test_every_row_is_named(noise, words_of) -> None:
     assert names == ["After 100 steps", "original", "reconstruction", "original", "reconstruction"]
 
 
+def test_a_row_of_ten_may_have_words_above_it(noise, words_of) -> None:
+    figure = reconstructions(noise(12, 1, 16, 16), noise(12, 1, 16, 16), rows=["seen", "not seen"])
+    names = [word.text for word in words_of(figure)]
+    assert names == ["seen", "original", "reconstruction", "not seen", "original", "reconstruction"]
+    with pytest.raises(UnbraidError, match="rows must be 2 names"):
+        reconstructions(noise(12, 1, 16, 16), noise(12, 1, 16, 16), rows=["seen"])
+
+
 def test_grey_and_float_may_meet(noise) -> None:
     originals = noise(2, 1, 16, 16)
     reconstructions(originals, originals / np.float32(255), heat=True)

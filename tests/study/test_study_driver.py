@@ -24,8 +24,11 @@ from study_cases import (
 
 from unbraid import runs
 from unbraid.errors import UnbraidError
+from unbraid.study import file, grid
+from unbraid.study.driver import grouped
 from unbraid.study.folders import STUDY as COPY
 from unbraid.study.folders import SUMMARY, TABLE
+from unbraid.study.work import Options
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
 FAILING = STUDY.replace(
@@ -178,6 +181,26 @@ class TestAgain:
         with pytest.raises(UnbraidError, match='line 4: there is no model called "baals_conv"'):
             study(tmp_path, STUDY.replace("balls_conv", "baals_conv"))
         assert list(tmp_path.iterdir()) == []
+
+
+class TestStacks:
+    def test_runs_that_can_be_one_program_are_grouped(self) -> None:
+        text = SHORT.replace("grid:\n", "grid:\n  batch_size: [8, 16]\n") + "seeds: 2\n"
+        cells = grid.cells(file.parse(text, "small", ""), "")
+        chosen = range(len(cells))
+        assert grouped(cells, chosen, Options()) == [[n] for n in chosen], "a CPU is quicker with each alone"
+        assert grouped(cells, chosen, Options(stack=99)) == [list(range(6)), list(range(6, 12))]
+        assert grouped(cells, chosen, Options(stack=4)) == [[0, 1, 2, 3], [4, 5], [6, 7, 8, 9], [10, 11]]
+        assert grouped(cells, [1, 2, 7], Options(stack=4)) == [[1, 2], [7]]
+
+    def test_a_stack_is_its_runs_but_for_rounding(self, tmp_path: Path, short: Path) -> None:
+        assert [outcome.error for outcome in study(tmp_path, SHORT, stack=3)] == [None] * 3
+        for one, other in zip(certain(tmp_path), certain(short), strict=True):
+            assert one["run"] == other["run"] and one["final.loss"] == pytest.approx(other["final.loss"], rel=1e-4)
+
+    def test_a_member_that_fails_leaves_the_others(self, tmp_path: Path) -> None:
+        outcomes = study(tmp_path, FAILING.replace("steps: 300", "steps: 20"), stack=4)
+        assert [outcome.error is None for outcome in outcomes] == [True, True, False, True]
 
 
 class TestHalfWritten:

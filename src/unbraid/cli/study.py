@@ -29,6 +29,7 @@ def study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", default="", help="of the Ray cluster (default: a Ray of this machine's own)")
     parser.add_argument("--gpus", type=float, default=1.0, help="share of a GPU that a group takes on Ray (default: 1)")
     parser.add_argument("--jobs", type=int, help="groups side by side (default: one a core; 1 on a GPU)")
+    parser.add_argument("--stack", type=int, help="runs trained as one program at most (default: 32 on a GPU, else 1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--theme", choices=["light", "dark"], default="light", help="of the figures")
     parser.set_defaults(run=_run_study)
@@ -45,12 +46,13 @@ def _run_study(chosen: argparse.Namespace) -> int:
     if chosen.print:
         print(found.text, end="")
         return 0
-    if chosen.jobs is not None and chosen.jobs < 1:
-        raise UnbraidError(f"jobs must be at least 1, not {chosen.jobs}")
+    for name in ("jobs", "stack"):
+        if (number := getattr(chosen, name)) is not None and number < 1:
+            raise UnbraidError(f"{name} must be at least 1, not {number}")
     found = file.with_seeds(found, chosen.seeds, chosen.seed)
     over = {"device": chosen.device} | ({"steps": chosen.steps} if chosen.steps is not None else {})
     cells = grid.cells(found, str(path), over)
-    options = Options(chosen.jobs or 0, chosen.address, chosen.gpus)
+    options = Options(chosen.jobs or 0, chosen.address, chosen.gpus, chosen.stack or 0)
     out = chosen.out or Path("runs") / found.name
     if chosen.dry_run:
         plan.show(plan.estimate(found, cells, out, options))

@@ -49,7 +49,9 @@ def score_against(
             empty.set_axis_off()
         if len(lines) > 1:
             handles = [
-                grid[0][0].plot([], [], color=chosen.colour(n), marker=chosen.marker(n), markersize=3, label=line)[0]
+                grid[0][0].plot(
+                    [], [], color=chosen.colour(n), marker=chosen.marker(n), markersize=3, label=line or "–"
+                )[0]
                 for n, line in enumerate(lines)
             ]
             across = max(1, min(len(lines), int(width / longest)))

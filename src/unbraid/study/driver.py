@@ -20,6 +20,9 @@ from unbraid.study.grid import Cell
 from unbraid.study.live import watched
 from unbraid.study.results import Result, Results
 from unbraid.study.work import Finish, Group, Options
+from unbraid.training import groups
+
+_STACK = 32  # runs of one program on an accelerator: more gain little, and take its memory
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,13 @@ def run_study(
         _write_summary(out, folders, {})
         errors: dict[int, str | None] = {n: None for n, folder in enumerate(folders) if finish.is_done(folder)}
         numbers = grouped(cells, [n for n in range(len(cells)) if n not in errors], options)
-        groups = [
+        tasks = [
             Group(tuple(folders[n] for n in group), tuple(cells[n].config.flat() for n in group), finish)
             for group in numbers
         ]
         with _stoppable(), watched(cells, folders, errors, study, show=show) as view:
-            if groups:
-                with closing(chosen(groups, options)) as reports:
+            if tasks:
+                with closing(chosen(tasks, options)) as reports:
                     for report in reports:
                         for group, found in report.done.items():
                             errors |= dict(zip(numbers[group], found, strict=True))
@@ -86,8 +89,15 @@ def _write_summary(out: Path, folders: Sequence[Path], errors: Mapping[int, str 
 
 
 def grouped(cells: Sequence[Cell], numbers: Sequence[int], options: Options) -> list[list[int]]:
-    """The runs called `numbers` in the groups that are trained as one program each."""
-    return [[n] for n in numbers]
+    """The runs called `numbers` in the groups that are trained as one program each, of `options.stack` at most."""
+    chosen = [cells[n].config for n in numbers]
+    together = groups(chosen, stacked=options.stack > 1 if options.stack else None)
+    most = options.stack or _STACK
+    return [
+        [numbers[index] for index in group[start : start + most]]
+        for group in together
+        for start in range(0, len(group), most)
+    ]
 
 
 def _draw(study: Study, results: Results, theme: str) -> None:

@@ -56,7 +56,7 @@ def number(value: Any) -> float | None:
 
 
 def named(result: Result, names: Sequence[str]) -> str:
-    """"beta 4, every pos_x:2", without the settings that say nothing in this run."""
+    """ "beta 4, every pos_x:2", without the settings that say nothing in this run."""
     told = [f"{name} {_shown(result.setting(name))}" for name in names if result.setting(name) not in ("", None)]
     return ", ".join(told[:_WITHIN])
 

@@ -4,9 +4,10 @@ It knows nothing of processes, machines or other groups: the same call in a work
 in a test.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class Options:
     jobs: int = 0  # groups side by side
     address: str = ""  # of a Ray cluster
     gpus: float = 1.0  # share of an accelerator that a group takes
+    stack: int = 0  # most runs that train as one program
 
 
 @dataclass(frozen=True)
@@ -91,27 +93,37 @@ def work(group: Group) -> list[str | None]:
 
     An error is written into the folder of its run too, and stops no other run.
     """
-    errors = []
-    for folder, settings in zip(group.folders, group.settings, strict=True):
-        error = _attempt(folder, configs.resolve(settings), group.finish)
+    chosen = [configs.resolve(settings) for settings in group.settings]
+    errors = _trained(group.folders, chosen)
+    for n, folder in enumerate(group.folders):
+        if errors[n] is None:
+            errors[n] = _sentence(partial(group.finish.make, folder))
         with suppress(OSError):  # such as a full disk, of which the error tells already
-            runs.write_error(folder, error)
-        errors.append(error)
+            runs.write_error(folder, errors[n])
     return errors
 
 
-def _attempt(folder: Path, config: Config, finish: Finish) -> str | None:
-    from unbraid.training import resume, train
+def _trained(folders: Sequence[Path], chosen: Sequence[Config]) -> list[str | None]:
+    from unbraid.training import train_many
 
+    results: list[runs.Run | UnbraidError] = []
+
+    def train() -> None:
+        for folder in folders:
+            if folder.is_dir():
+                with run_lock(folder):
+                    runs.write_error(folder, None)  # a new run wants an empty folder
+        results.extend(train_many(chosen, folders, stacked=len(folders) > 1, show_progress=False))
+
+    if error := _sentence(train):
+        return [error] * len(folders)
+    return [str(result) if isinstance(result, UnbraidError) else None for result in results]
+
+
+def _sentence(act: Callable[[], None]) -> str | None:
+    """Why `act` failed; None where it did not."""
     try:
-        if folder.is_dir():
-            with run_lock(folder):
-                runs.write_error(folder, None)
-        if runs.is_run(folder):
-            resume(folder, device=config.device, show_progress=False)
-        else:
-            train(config, out=folder, show_progress=False)
-        finish.make(folder)
+        act()
     except UnbraidError as error:
         return str(error)
     except Exception as error:
