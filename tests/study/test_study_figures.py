@@ -27,7 +27,10 @@ def results(out: Path, *cases: dict[str, Any]) -> Results:
         folder = out / f"run_{n}"
         write_json(
             folder / runs.SCORES,
-            {"seed": 0, "metrics": {k: {"score": v, "parts": {"part": 0.0}} for k, v in measured.items()}},
+            {
+                "seed": 0,
+                "metrics": {k: {"score": v, "parts": {"part": 0.0}, "matrices": {}} for k, v in measured.items()},
+            },
         )
         found.append(Result(folder, configs.resolve(values)))
     return Results(out, "small", found)
