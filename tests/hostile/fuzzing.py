@@ -1,11 +1,6 @@
-"""What the tests of hostile input share: a call is accepted or refused, and ways to spoil a file.
-
-As a program, `python fuzzing.py READER FOLDER -runs=10000`, it lets atheris look for what goes wrong, guided by the
-lines that each input reaches.
-"""
+"""What the tests of hostile input share: a call is accepted or refused, and ways to spoil a file."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +13,6 @@ from unbraid.errors import UnbraidError
 from unbraid.study import file as study_file
 
 FEW, MANY = 150, 10_000  # generated cases of a reader: in the default suite, in the slow one
-LONGEST_SENTENCE = 2_000
 
 
 def cases(number: int) -> settings:
@@ -135,22 +129,3 @@ READERS: dict[str, tuple[str, Callable[[Path], None]]] = {  # the file that is g
 def written(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
-
-
-def main() -> None:
-    import atheris
-
-    name, folder, *options = sys.argv[1:]
-    file, reader = READERS[name]
-
-    def one(content: bytes) -> None:
-        written(Path(folder) / file, content)
-        accepted(lambda: reader(Path(folder)))
-
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], *options], one)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()

@@ -134,7 +134,7 @@ def test_atheris_finds_nothing(good: Path, folder: Path, tmp_path: Path, name: s
     sound = {"config": good / runs.CONFIG, "study": PRESETS["balls"]}.get(name, good / file)
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "good").write_bytes(sound.read_bytes())
-    program = Path(__file__).with_name("fuzzing.py")
+    program = Path(__file__).with_name("guided.py")
     options = [f"-runs={MANY}", "-timeout=5", "-rss_limit_mb=1024", "-seed=1", "-max_len=20000", "-verbosity=0"]
     command = [sys.executable, str(program), name, str(folder), str(tmp_path / "corpus"), *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
