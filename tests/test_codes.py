@@ -303,19 +303,42 @@ class TestCommands:
             np.testing.assert_allclose(np.load(tmp_path / "back.npy"), made, rtol=1e-3, atol=1e-4)
         assert f"72 images: {tmp_path / 'back.npy'}" in capsys.readouterr().out
 
+    def test_folders_and_files_of_pictures(
+        self, trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: tuple[np.ndarray, np.ndarray]
+    ) -> None:
+        """Of another size and in colours too: they are made what the run takes."""
+        monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
+        folder = tmp_path / "my pictures"
+        (folder / "größer").mkdir(parents=True)
+        for n, image in enumerate(squares().images(np.arange(9))):
+            large = Image.fromarray(image[0]).resize((32, 32), Image.Resampling.NEAREST).convert("RGB")
+            large.save(folder / ("größer" if n % 2 else ".") / f"{n}.png")
+        out = tmp_path / "codes.parquet"
+        assert main(["encode", str(trained.path), str(folder), "-o", str(out)]) == 0
+        found = columns(out)
+        order = [0, 2, 4, 6, 8, 1, 3, 5, 7]
+        assert found["image"] == [f"größer/{n}.png" if n % 2 else f"{n}.png" for n in order]
+        np.testing.assert_allclose(values(found, ["z0", "z1", "z2"]), expected[0][order], atol=1e-3)
+        files = [folder / "größer" / "3.png", folder / "4.png"]
+        assert main(["encode", str(trained.path), *map(str, files), "-o", str(out)]) == 0
+        assert columns(out)["image"] == ["größer/3.png", "4.png"]
+        np.testing.assert_allclose(values(columns(out), ["z0", "z1", "z2"]), expected[0][3:5], atol=1e-3)
+
     def test_the_data_set_of_the_run(self, tmp_path: Path) -> None:
         settings = ["--data", "balls", "--size", "8", "--model", "balls_conv", "--latent-dim", "3", "--steps", "3"]
         assert main(["train", *settings, "--no-figures", "--device", "cpu", "--out", str(tmp_path / "run")]) == 0
         from unbraid import runs
 
-        dataset, names = codes.open_images(runs.load(tmp_path / "run"), "balls")
-        assert dataset.image_shape == (1, 8, 8) and names is None
+        assert codes.open_images(runs.load(tmp_path / "run"), "balls").image_shape == (1, 8, 8)
 
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["encode", "RUN", "nothing", "-o", "x.csv"], "nothing is neither a data set (dsprites, "),
-            (["encode", "RUN", "nothing.npy", "-o", "x.csv"], "nothing.npy: "),
+            (["encode", "RUN", "nothing", "-o", "x.csv"], 'there is no data set called "nothing"'),
+            (["encode", "RUN", "nothing.npy", "-o", "x.csv"], "nothing.npy"),
+            (["encode", "RUN", "nothing.csv", "-o", "x.csv"], "there is nothing at nothing.csv"),
+            (["encode", "RUN", "nothing.png", "-o", "x.csv"], "nothing.png is not a file of a picture"),
+            (["encode", "RUN", "a.png", "balls", "-o", "x.csv"], "a.png is not a file of a picture"),
             (["encode", "RUN", "balls", "-o", "x.doc"], 'there is no kind of file for codes called ".doc"'),
             (["encode", "nothing", "balls", "-o", "x.csv"], "nothing is not a run folder"),
             (["encode", "RUN"], "the following arguments are required: IMAGES, -o/--out"),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 def encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", type=Path, metavar="RUN", help="folder of a trained run")
-    parser.add_argument("images", metavar="IMAGES", help="array (.npy, .npz), or the name of a data set")
+    help = "a folder, a table of paths, pictures, an array (.npy, .npz, .h5), or the name of a data set"
+    parser.add_argument("images", nargs="+", metavar="IMAGES", help=help)
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=".parquet, .csv or .npz")
     parser.add_argument("--variances", action="store_true", help="add the posterior variances")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
@@ -18,8 +19,8 @@ def _run_encode(chosen: argparse.Namespace) -> None:
     from unbraid import codes, runs
 
     run = runs.load(chosen.path, chosen.device)
-    dataset, names = codes.open_images(run, chosen.images)
-    n = codes.encode(run, dataset, chosen.out, names=names, variances=chosen.variances, show=True)
+    dataset = codes.open_images(run, *chosen.images)
+    n = codes.encode(run, dataset, chosen.out, variances=chosen.variances, show=True)
     print(f"{n:,} codes: {chosen.out}")
 
 

@@ -31,15 +31,16 @@ def encode(
 ) -> int:
     """Writes the code of every image of `dataset` to the file `out` (.parquet, .csv or .npz); returns their number.
 
-    Codes are posterior means; `variances` adds those of q(z|x). `names` [N] tells the images apart, by default their
-    indices do.
+    Codes are posterior means; `variances` adds those of q(z|x). `names` [N] tells the images apart, by default the
+    names of their files, or their indices.
     """
     path, n = Path(out), len(dataset)
     tables.check_name(path)
     if tuple(dataset.image_shape) != tuple(run.model.image_shape):
         shapes = list(run.model.image_shape), list(dataset.image_shape)
         raise UnbraidError(f"this run takes images {shapes[0]}, and these are {shapes[1]}: resize them")
-    index = np.arange(n) if names is None else np.array(names, np.str_)
+    found = names if names is not None else getattr(dataset, "names", ())
+    index = np.array(found, np.str_) if len(found) else np.arange(n)
 
     def parts() -> Iterator[Part]:
         done = 0

@@ -112,7 +112,8 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
     identity = [str(pictures.root.resolve()), pictures.stamps(), size, crop, colour, cut]
     found = cache.kept(name, identity, blocks, notes=notes)
     rows = np.delete(np.arange(len(pictures.names)), found.notes["skipped"])
-    return Stored(found.pixels, pictures.labels(rows), found.binary)
+    names = [pictures.names[row] for row in rows]
+    return Stored(found.pixels, pictures.labels(rows), found.binary, names=names)
 
 
 def _channels(pool: ThreadPoolExecutor, decoded: Callable[[int], Any], n: int) -> int:

@@ -1,6 +1,6 @@
 """A data set whose images are all at hand: pixels beside labels, shuffled anew every epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """Satisfies `unbraid.types.Dataset`. Where only some pictures belong to it, `kept` [N] are their rows."""
+    """Satisfies `unbraid.types.Dataset`. Where only some pictures belong to it, `kept` [N] are their rows.
+
+    `names` [N] are those of their files, () where they have none.
+    """
 
     pixels: Pixels
     labels: Grid | Listed  # of those that belong to it
     binary: bool
     kept: np.ndarray | None = None
+    names: Sequence[str] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
