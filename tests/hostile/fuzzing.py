@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from small_runs import squares
 
-from unbraid import config, runs
+from unbraid import config, runs, training
 from unbraid.errors import UnbraidError
 from unbraid.study import file as study_file
 
@@ -103,6 +105,14 @@ def read_weights(folder: Path) -> None:
     assert mean.isfinite().all()
 
 
+def read_checkpoint(folder: Path) -> None:
+    """And one step from there."""
+    trainer = training.Trainer(runs.read_config(folder), squares(), torch.device("cpu"))
+    step, _ = training._restore(trainer, folder / runs.CHECKPOINT)
+    trainer.step(step)
+    trainer.row(step)
+
+
 def read_scores(folder: Path) -> None:
     for metric, found in runs.read_scores(folder).get("metrics", {}).items():
         f"{metric} {found['score']:.2f}"
@@ -121,6 +131,7 @@ READERS: dict[str, tuple[str, Callable[[Path], None]]] = {  # the file that is g
     "run_config": (runs.CONFIG, read_weights),
     "facts": (runs.FACTS, read_facts),
     "weights": (runs.WEIGHTS, read_weights),
+    "checkpoint": (runs.CHECKPOINT, read_checkpoint),
     "scores": (runs.SCORES, read_scores),
     "log": (runs.LOG, read_log),
 }

@@ -18,9 +18,9 @@ from fuzzing import FEW, MANY, READERS, accepted, cases, edited, edits, paths, r
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from small_runs import small_run
+from small_runs import small_run, squares
 
-from unbraid import pictures, runs
+from unbraid import pictures, runs, training
 from unbraid.cli import main
 from unbraid.errors import UnbraidError
 from unbraid.metrics import Result
@@ -36,8 +36,10 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = small_run("beta_vae", folder)
     matrix = [[0.5, 0.1, 0.0], [0.0, 0.2, 0.3], [0.1, 0.1, 0.9]]
     runs.write_scores(folder, {"mig": Result(0.5, {"x": 0.25}, {"gaps": torch.tensor(matrix).numpy()})}, 0)
-    runs.write_statistics(folder, {"kl": 1.0})
-    assert run.path == folder
+    trainer = training.Trainer(run.config, squares(), torch.device("cpu"))
+    trainer.step(0)
+    metadata = {"step": 1, "seconds": 0.5, "summed": 1}
+    runs.save_tensors(folder / runs.CHECKPOINT, trainer.checkpoint(), metadata)
     return folder
 
 
@@ -60,7 +62,7 @@ def check(good: Path, folder: Path, number: int) -> None:
         accepted(lambda: reader(folder))
         written(folder / file, before)
 
-    for name in ("run_config", "facts", "weights", "scores", "log"):
+    for name in ("run_config", "facts", "weights", "checkpoint", "scores", "log"):
         file, reader = READERS[name]
         content = (good / file).read_bytes()
 
@@ -91,26 +93,30 @@ def check(good: Path, folder: Path, number: int) -> None:
 
         changed_nodes()
 
-    weights = (good / runs.WEIGHTS).read_bytes()
-    length = struct.unpack("<Q", weights[:8])[0]
-    header, body = json.loads(weights[8 : 8 + length]), weights[8 + length :]
+    for name in ("weights", "checkpoint"):
+        file, reader = READERS[name]
+        content = (good / file).read_bytes()
+        length = struct.unpack("<Q", content[:8])[0]
+        header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
+        nodes = paths(header)
 
-    @cases(number // 2)
-    @given(st.sampled_from(paths(header)), values, st.integers(-2, 2) | st.integers(0, 2**64 - 1))
-    def changed_header(node: tuple[Any, ...], new: Any, off: int) -> None:
-        try:
-            made = json.dumps(replaced(header, node, new)).encode()
-        except ValueError:
-            return
-        size = struct.pack("<Q", len(made) + off if -3 < off < 3 and len(made) > 3 else off)
-        spoiled(runs.WEIGHTS, size + made + body, READERS["weights"][1])
+        @cases(number // 2)
+        @given(st.sampled_from(nodes), values, st.just(0) | st.integers(-2, 2) | st.integers(0, 2**64 - 1))
+        def changed_header(node: tuple[Any, ...], new: Any, off: int) -> None:
+            try:
+                made = json.dumps(replaced(header, node, new)).encode()  # noqa: B023
+            except ValueError:
+                return
+            size = struct.pack("<Q", len(made) + off if -3 < off < 3 and len(made) > 3 else off)
+            spoiled(file, size + made + body, reader)  # noqa: B023
+
+        changed_header()
 
     @cases(number // 2)
     @given(st.lists(st.lists(st.sampled_from(["step", "kl", "", "1", "1e999", "nan", "-", '"', "\0"]), max_size=4)))
     def other_logs(rows: list[list[str]]) -> None:
         spoiled(runs.LOG, "\n".join(map(",".join, rows)).encode(), READERS["log"][1])
 
-    changed_header()
     other_logs()
 
 
@@ -192,6 +198,40 @@ class TestWeights:
         assert "does not fit the model of its config" in self.refused(folder)
         (folder / runs.WEIGHTS).write_bytes((other.path / runs.LOG).read_bytes())
         assert "cannot read" in self.refused(folder)
+
+
+class TestCheckpoints:
+    @pytest.mark.parametrize(
+        ("changes", "metadata"),
+        [
+            ({}, {"step": 0}),
+            ({}, {"step": 10**6}),
+            ({}, {"step": "many"}),
+            ({}, {"seconds": -1}),
+            ({}, {"seconds": "inf"}),
+            ({}, {"summed": 0}),
+            ({}, {"summed": None}),
+            ({"optimizer0.-1.exp_avg": torch.zeros(1)}, {}),
+            ({"optimizer0.99.exp_avg": torch.zeros(1)}, {}),
+            ({"optimizer0.0.other": torch.zeros(1)}, {}),
+            ({"optimizer0.0.exp_avg": torch.zeros(1)}, {}),
+            ({"optimizer0.0.step": torch.zeros(1000)}, {}),
+            ({"optimizer1.0.step": torch.zeros(())}, {}),
+            ({"optimizer0.0.exp_avg": None}, {}),
+            ({"sums.loss": torch.zeros(7)}, {}),
+            ({"other": torch.zeros(7)}, {}),
+        ],
+    )
+    def test_of_another_trainer(
+        self, folder: Path, changes: dict[str, torch.Tensor | None], metadata: dict[str, Any]
+    ) -> None:
+        tensors, before = runs.load_tensors(folder / runs.CHECKPOINT)
+        made = {name: tensor for name, tensor in (tensors | changes).items() if tensor is not None}
+        runs.save_tensors(folder / runs.CHECKPOINT, made, before | metadata)
+        runs.write_facts(folder, {**runs.read_facts(folder), "state": "stopped"})
+        with pytest.raises(UnbraidError, match=r"checkpoint.safetensors is damaged or of another run") as refused:
+            training.resume(folder, data=squares(), show_progress=False)
+        assert "\n" not in str(refused.value)
 
 
 class TestShapes:

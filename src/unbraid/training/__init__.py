@@ -213,10 +213,13 @@ def _restore(trainer: Trainer, checkpoint: Path) -> tuple[int, float]:
         if not 0 < step < steps:
             raise ValueError(f"step {step} of {steps}")
         trainer.restore(tensors, int(metadata["summed"]), checkpoint)
-        return step, float(metadata["seconds"])
+        seconds = float(metadata["seconds"])
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"{seconds} seconds")
+        return step, seconds
     except UnbraidError:
         raise
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnbraidError(
             f"{checkpoint} is damaged or of another run ({type(error).__name__}: {error}): put the right one back, or "
             "remove it to train from the beginning"

@@ -154,35 +154,50 @@ class Trainer:
 
     def checkpoint(self) -> dict[str, Tensor]:
         """Every tensor that the next step depends on."""
-        tensors = self.weights() | {f"sums.{name}": value for name, value in self.sums.items()}
-        for number, (optimizer, _) in enumerate(self.optimizers):
-            for index, state in optimizer.state_dict()["state"].items():
-                values = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-                tensors |= {f"optimizer{number}.{index}.{name}": value for name, value in values.items()}
-        return tensors
+        sums = {f"sums.{name}": value for name, value in self.sums.items()}
+        return self.weights() | sums | self._optimizer_state()
 
     def restore(self, tensors: Mapping[str, Tensor], summed: int, source: Path) -> None:
+        """Takes up a checkpoint; raises UnbraidError or ValueError where it is not one of such a trainer."""
+        self._begin_optimizers()
         groups: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             group, _, rest = name.partition(".")
             groups.setdefault(group, {})[rest] = tensor
         for name, net in self.networks().items():
-            runs.fill(net, groups.get(name, {}), source)
-        self.sums = {name: tensor.to(self.device) for name, tensor in groups.get("sums", {}).items()}
+            runs.fill(net, groups.pop(name, {}), source)
+        sums = groups.pop("sums", {})
+        if any(list(tensor.shape) not in ([], [self.config.latent_dim]) for tensor in sums.values()):
+            raise ValueError("sums of another shape")
+        if summed < (1 if sums else 0):
+            raise ValueError(f"sums of {summed} steps")
+        self.sums = {name: tensor.to(self.device) for name, tensor in sums.items()}
         self.summed = summed
-        for number, (optimizer, _) in enumerate(self.optimizers):
-            parameters = optimizer.param_groups[0]["params"]
-            for name, tensor in groups.get(f"optimizer{number}", {}).items():
-                index, _, key = name.partition(".")
-                like = parameters[int(index)]
-                if key == "step":  # fused kernels count where the parameters are, the others on the CPU
-                    tensor = tensor.to(like.device if optimizer.defaults.get("fused") else "cpu")
-                elif tensor.shape == like.shape:
-                    # fused kernels walk parameter and state in memory order, so the state takes the parameter's layout
-                    tensor = torch.empty_like(like).copy_(tensor)
-                else:
-                    raise ValueError(f"{name} has shape {list(tensor.shape)}")
-                optimizer.state[like][key] = tensor
+        found = {f"{group}.{name}": tensor for group, inner in groups.items() for name, tensor in inner.items()}
+        own = self._optimizer_state()
+        for name in own.keys() | found.keys():
+            if name not in own or name not in found or own[name].shape != found[name].shape:
+                raise ValueError(f"{name} does not fit")
+            own[name].copy_(found[name])
+
+    def _begin_optimizers(self) -> None:
+        """A step of length 0 along no gradient: it leaves the state of every parameter, in its layout, where it was."""
+        for optimizer, _ in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = 0.0
+                for parameter in group["params"]:
+                    parameter.grad = torch.zeros_like(parameter)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def _optimizer_state(self) -> dict[str, Tensor]:
+        return {
+            f"optimizer{number}.{index}.{name}": value
+            for number, (optimizer, _) in enumerate(self.optimizers)
+            for index, state in optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+            if isinstance(value, Tensor)
+        }
 
 
 def _at(value: schedules.Schedule | float, step: int) -> float:
