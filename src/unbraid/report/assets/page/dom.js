@@ -73,11 +73,12 @@ async function copy(text) {
 /** Runs `draw(width)` now and whenever the width of `place` changes. */
 function whenWidthChanges(place, draw) {
   let before = 0;
-  const observer = new ResizeObserver(() => {
+  const look = () => {
     const width = Math.floor(place.clientWidth);
     if (width > 0 && width !== before) draw((before = width));
-  });
-  observer.observe(place);
+  };
+  look();
+  new ResizeObserver(look).observe(place);
 }
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));

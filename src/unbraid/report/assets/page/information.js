@@ -2,7 +2,7 @@
 
 function showInformation(view) {
   const { information, factors } = view;
-  byId("information-section").hidden = !information;
+  byId("information-section").hidden = byId("information-link").hidden = !information;
   if (!information) return;
   const head = element(
     "tr",

@@ -22,7 +22,7 @@ function live(before) {
       const answer = await (await fetch("version")).text();
       byId("live").textContent = "live";
       if (answer !== report.live && motion === null) {
-        sessionStorage.setItem(MEMORY, JSON.stringify({ run: hand.run.index, code: [...hand.z], scroll: scrollY }));
+        sessionStorage.setItem(MEMORY, JSON.stringify({ run: hand.run.name, code: [...hand.z], scroll: scrollY }));
         location.reload();
         return;
       }

@@ -101,9 +101,9 @@ async function begin() {
   byId("copy-commands").addEventListener("click", () => copy(byId("commands").textContent).then(() => say("Copied.")));
   if (report.runs.some((run) => run.block)) startRuntime();
   byId("picture").addEventListener("drawn", () => performance.mark("first-picture"), { once: true });
-  const first = report.runs.findIndex((run) => run.block);
   const before = report.live ? recalled() : null;
-  await showRun(report.runs[before?.run] ? before.run : Math.max(0, first));
+  const first = report.runs.find((run) => run.name === before?.run) ?? report.runs.find((run) => run.block);
+  await showRun(first?.index ?? 0);
   showRuns();
   if (report.live) live(before);
 }

@@ -7,20 +7,24 @@ function columnsOfRuns() {
   const { runs } = report;
   const names = new Set(runs.flatMap((run) => Object.keys(run.settings)));
   const differs = (name) => new Set(runs.map((run) => JSON.stringify(run.settings[name] ?? null))).size > 1;
-  const settings = [...names].filter(differs).map((name) => ({ name, kind: "setting", of: (run) => run.settings[name] }));
+  const settings = [...names].filter(differs).map((name) => ({ name, kind: "setting", of: (run) => run.settings[name], text: plain }));
   const results = [...new Set(runs.flatMap((run) => Object.keys(run.results)))].map((name) => ({
     name: name.replaceAll("_", " "),
     kind: "result",
     of: (run) => run.results[name],
+    text: brief,
   }));
   const scores = [...new Set(runs.flatMap((run) => Object.keys(run.scores)))]
     .filter((name) => !(name in (runs[0].results ?? {})))
-    .map((name) => ({ name, kind: "score", of: (run) => run.scores[name]?.score }));
+    .map((name) => ({ name, kind: "score", of: (run) => run.scores[name]?.score, text: brief }));
   return [...settings, ...scores, ...results];
 }
 
+/** A setting as it was given. */
+const plain = (value) => (value == null ? "–" : String(value).replace("-", "−"));
+
 function showRuns() {
-  byId("runs-section").hidden = report.runs.length < 2;
+  byId("runs-section").hidden = byId("runs-link").hidden = report.runs.length < 2;
   if (report.runs.length < 2) return;
   const columns = columnsOfRuns();
   drawTable(columns);
@@ -35,10 +39,11 @@ function drawTable(columns) {
   const column = columns.find(({ name }) => name === table.column);
   if (table.column === "run") order.sort((a, b) => runs[a].name.localeCompare(runs[b].name, "en", { numeric: true }) * (table.down ? -1 : 1));
   else if (column) order.sort((a, b) => compared(column.of(runs[a]), column.of(runs[b])));
-  const head = ["run", ...columns.map(({ name }) => name)].map((name) =>
+  const wordy = ({ of }) => runs.some((run) => typeof of(run) === "string");
+  const head = [{ name: "run", of: (run) => run.name }, ...columns].map((each) => [each.name, wordy(each)]).map(([name, words]) =>
     element(
       "th",
-      { scope: "col", "aria-sort": table.column === name ? (table.down ? "descending" : "ascending") : "none" },
+      { scope: "col", class: words ? "words" : null, "aria-sort": table.column === name ? (table.down ? "descending" : "ascending") : "none" },
       element(
         "button",
         {
@@ -68,12 +73,12 @@ function drawTable(columns) {
         element("button", { type: "button", onclick: () => showRun(index) }, run.name),
         run.state === "finished" ? null : element("small", {}, run.state),
       ),
-      columns.map(({ of }, n) => {
+      columns.map(({ of, text }, n) => {
         const value = of(run);
         const number = asNumber(value);
         const [low, high] = bounds[n];
         const share = number === null || !(high > low) ? 0 : (number - low) / (high - low);
-        return element("td", { class: number === null ? null : "number", "--share": `${(100 * share).toFixed(0)}%` }, brief(value));
+        return element("td", { class: number === null ? null : "number", "--share": share.toFixed(3) }, text(value));
       }),
     );
   });
@@ -104,22 +109,30 @@ function scatterChoices(columns) {
   draw();
 }
 
-/** A point a run; words get places of their own, in order. */
+const FEW = 7; // different values of a setting, which then get a place each
+
+/** Where the values of a column stand on an axis: numbers by their size, words and few settings by their order. */
+function scaleOf({ of, kind, text }) {
+  const values = report.runs.map(of).filter((value) => value != null);
+  const different = [...new Set(values)];
+  const numbers = values.every((value) => typeof value === "number");
+  if (numbers && !(kind === "setting" && different.length <= FEW)) {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const room = high > low ? 0.06 * (high - low) : 0.5;
+    const ticks = (count) => rounds(low - room, high + room, count).map((value) => [value, brief(value)]);
+    return { low: low - room, high: high + room, at: asNumber, ticks };
+  }
+  const order = numbers ? (a, b) => a - b : (a, b) => String(a).localeCompare(String(b), "en", { numeric: true });
+  different.sort(order);
+  const at = (value) => (value == null ? null : different.indexOf(value));
+  return { low: -0.5, high: different.length - 0.5, at, ticks: () => different.map((value, n) => [n, text(value)]) };
+}
+
+/** A point a run. */
 function scatter(across, up) {
   const box = byId("scatter");
   const { runs } = report;
-  const scale = (of) => {
-    const values = runs.map(of);
-    if (values.every((value) => value == null || typeof value === "number")) {
-      const numbers = values.filter((value) => asNumber(value) !== null);
-      const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
-      const room = high > low ? 0.06 * (high - low) : 0.5;
-      return { low: low - room, high: high + room, at: asNumber, ticks: (count) => rounds(low, high, count).filter((v) => v >= low - room && v <= high + room).map((v) => [v, brief(v)]) };
-    }
-    const words = [...new Set(values.filter((value) => value != null).map(String))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-    return { low: -0.5, high: words.length - 0.5, at: (value) => (value == null ? null : words.indexOf(String(value))), ticks: () => words.map((word, n) => [n, word]) };
-  };
-  const [sx, sy] = [scale(across.of), scale(up.of)];
+  const [sx, sy] = [scaleOf(across), scaleOf(up)];
   const canvas = drawing("svg", { role: "img", "aria-label": `${up.name} of ${runs.length} runs over ${across.name}; the table above has the numbers` });
   const readout = element("p", { class: "readings", "aria-hidden": "true" }, "\u00a0");
   const plot = element("div", { class: "plot" }, canvas);
@@ -139,7 +152,7 @@ function scatter(across, up) {
         cy: y(vy),
         r: 6,
         onclick: () => showRun(index),
-        onpointerenter: () => (readout.textContent = `${run.name}: ${across.name} ${brief(across.of(run))}, ${up.name} ${brief(up.of(run))}`),
+        onpointerenter: () => (readout.textContent = `${run.name}: ${across.name} ${across.text(across.of(run))}, ${up.name} ${up.text(up.of(run))}`),
         onpointerleave: () => (readout.textContent = "\u00a0"),
       });
     });

@@ -1,0 +1,114 @@
+"""The page of a study: the table, the plot, and two models side by side."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from opened import Open, Opened
+from playwright.sync_api import expect
+from small_runs import small_run, squares
+
+from unbraid import runs
+from unbraid.report import datasets, write_report
+from unbraid.runs import Run
+
+BETAS = {"a": 0.3, "b": 4.0, "c": 1.0}
+
+
+@pytest.fixture(scope="module")
+def study(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run "a" is the trained one; the others are hardly trained."""
+    folder = tmp_path_factory.mktemp("study")
+    shutil.copytree(trained.path, folder / "a")
+    small_run("beta_vae", folder / "b", beta=BETAS["b"], model="mlp", width=32)
+    small_run("beta_vae", folder / "c", beta=BETAS["c"], model="burgess")
+    return folder
+
+
+@pytest.fixture
+def opened(open_page: Open, study: Path, tmp_path: Path) -> Opened:
+    return open_page(write_report([study], tmp_path / "study.html", data=squares())).ready()
+
+
+def names(opened: Opened) -> list[str]:
+    return opened.page.locator("#runs tbody th button").all_inner_texts()
+
+
+def test_the_table_sorts_by_what_differs(opened: Opened) -> None:
+    head = opened.page.locator("#runs thead button").all_inner_texts()
+    assert head[0] == "run" and "beta" in head and "elbo" in head
+    assert "objective" not in head and "seed" not in head  # which are the same for all
+    opened.page.locator("#runs thead button", has_text="beta").click()
+    assert names(opened) == ["b", "c", "a"]
+    opened.page.locator("#runs thead button", has_text="beta").click()
+    assert names(opened) == ["a", "c", "b"]
+    expect(opened.page.locator("#runs th[aria-sort=ascending]")).to_have_text("beta")
+    opened.page.locator("#runs thead button", has_text="elbo").click()
+    assert names(opened)[0] == "a"
+
+
+def test_another_run_is_loaded_when_it_is_chosen(opened: Opened, study: Path) -> None:
+    opened.page.locator("#runs button", has_text="c").last.click()
+    expect(opened.page.locator("h1")).to_have_text("c")
+    expect(opened.page.locator("#runs tr.chosen")).to_contain_text("c")
+    run = runs.load(study / "c", "cpu")
+    opened.set_slider(1, -2.0)
+    z = run.encode(squares().images(datasets.gallery(squares())[:1]))[0][0].numpy()
+    z[1] = -2.0
+    assert np.abs(opened.pixels()[..., 0] - run.decode(z)[0, 0].numpy()).mean() < 1 / 255
+    opened.page.select_option("#run-choice", label="a")
+    expect(opened.page.locator("h1")).to_have_text("a")
+
+
+def test_any_result_stands_against_any_setting(opened: Opened) -> None:
+    opened.page.select_option("#scatter-x", label="beta")
+    opened.page.select_option("#scatter-y", label="recon")
+    points = opened.page.locator("#scatter .point")
+    expect(points).to_have_count(3)
+    across = {run: float(points.nth(n).get_attribute("cx")) for n, run in enumerate("abc")}
+    assert across["a"] < across["c"] < across["b"]
+    up = [float(points.nth(n).get_attribute("cy")) for n in range(3)]
+    assert max(up) == up[0]  # the trained one has the least, and so stands lowest
+    points.nth(2).dispatch_event("click")
+    expect(opened.page.locator("h1")).to_have_text("c")
+
+
+def test_the_same_image_through_two_models(opened: Opened, study: Path) -> None:
+    opened.page.locator("#gallery button").nth(4).click()
+    opened.page.select_option("#compare-with", label="b")
+    sides = opened.page.locator(".compare-side")
+    expect(sides).to_have_count(2)
+    image = squares().images(datasets.gallery(squares())[4:5])
+    for side, name in enumerate("ab"):
+        expect(sides.nth(side).locator("h3")).to_have_text(name)
+        place = f".compare-side:nth-child({side + 1}) .compare-pair figure:nth-child"
+        np.testing.assert_array_equal(opened.pixels(f"{place}(1) canvas")[..., 0], image[0, 0] / 255)
+        made = runs.load(study / name, "cpu").reconstruct(image)[0, 0].numpy()
+        assert np.abs(opened.pixels(f"{place}(2) canvas")[..., 0] - made).mean() < 1 / 255
+
+
+def test_no_accessibility_fault(open_page: Open, study: Path, tmp_path: Path) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = write_report([study], tmp_path / "study.html", data=squares())
+    for theme in ("light", "dark"):
+        opened = open_page(page, color_scheme=theme, bypass_csp=True).ready()
+        opened.page.select_option("#compare-with", label="b")
+        expect(opened.page.locator(".compare-side")).to_have_count(2)
+        found = Axe().run(opened.page).response
+        assert [(theme, each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
+
+
+def test_a_study_of_a_hundred_opens_at_once(open_page: Open, study: Path, tmp_path: Path) -> None:
+    """The first picture is there before the browser has read the nets of the other runs."""
+    for n in range(100):
+        (tmp_path / f"runs/{n}").mkdir(parents=True)
+        for file in (runs.CONFIG, runs.FACTS, runs.WEIGHTS, runs.LOG):
+            shutil.copy(study / "c" / file, tmp_path / f"runs/{n}" / file)
+    opened = open_page(write_report([tmp_path / "runs"], tmp_path / "page.html"))
+    opened.ready()
+    assert len(names(opened)) == 100
+    opened.page.locator("#runs button", has_text="99").click()
+    expect(opened.page.locator("h1")).to_have_text("99")
+    opened.set_slider(0, 1.0)
