@@ -17,7 +17,7 @@ class Opened:
 
     def ready(self) -> "Opened":
         """Waits for the first decoded picture, and until nothing more is being drawn of its own accord."""
-        self.page.locator("#between-strip canvas").first.wait_for()  # the last that is drawn
+        self.page.locator("#between-strip[data-painted]").wait_for()  # the last that is drawn
         assert self.page.evaluate("performance.getEntriesByName('first-picture').length") == 1
         return self
 

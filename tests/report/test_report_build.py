@@ -91,7 +91,7 @@ def test_runs_on_the_same_data_carry_it_once(burgess: Path, tmp_path: Path) -> N
     found = blocks(build(find_runs([tmp_path]), data=data))
     assert sorted(name for name in found if name.startswith("data")) == ["data-0"]
     assert [name for name in found if name.endswith("decoder")] == ["run-0-decoder", "run-1-decoder", "run-2-decoder"]
-    assert list(found)[:6] == ["report", "data-0", "run-0", "run-0-decoder", "run-0-encoder", "wasm"]
+    assert list(found)[:6] == ["report", "data-0", "run-0", "run-0-encoder", "run-0-decoder", "wasm"]
 
 
 def test_the_same_runs_make_the_same_page(burgess: Path) -> None:

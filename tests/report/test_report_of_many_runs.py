@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from small_runs import small_run, squares
 
 from unbraid import runs
+from unbraid.errors import UnbraidError
 from unbraid.report import datasets, write_report
 from unbraid.runs import Run
 
@@ -86,6 +87,16 @@ def test_the_same_image_through_two_models(opened: Opened, study: Path) -> None:
         np.testing.assert_array_equal(opened.pixels(f"{place}(1) canvas")[..., 0], image[0, 0] / 255)
         made = runs.load(study / name, "cpu").reconstruct(image)[0, 0].numpy()
         assert np.abs(opened.pixels(f"{place}(2) canvas")[..., 0] - made).mean() < 1 / 255
+
+
+def test_runs_that_cannot_be_read_are_named_and_left_out(open_page: Open, study: Path, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "study")
+    (tmp_path / "study" / "b" / runs.LOG).write_text("step\n<b>")
+    opened = open_page(write_report([tmp_path / "study"], tmp_path / "study.html", data=squares())).ready()
+    assert names(opened) == ["a", "c"]
+    expect(opened.page.locator("#omitted")).to_contain_text("b: ")
+    with pytest.raises(UnbraidError, match=r"log\.csv is damaged"):
+        write_report([tmp_path / "study" / "b"], tmp_path / "b.html")
 
 
 def test_no_accessibility_fault(open_page: Open, study: Path, tmp_path: Path) -> None:

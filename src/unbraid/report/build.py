@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unbraid import files, runs
 from unbraid.config import GIVEN_DATA, Config
@@ -52,54 +54,76 @@ def build(
     version: str = "",
     read: Callable[[Path, str, Shown | None], Gathered] = gather,
 ) -> str:
-    """The page of these runs, each as `read` finds it; a `version` makes it one that asks its server for news."""
+    """The page of these runs, each as `read` finds it; a `version` makes it one that asks its server for news.
+
+    Of several runs those that cannot be read are left out, and the page says so. Raises UnbraidError if none is left.
+    """
     shown: dict[str, Shown | None] = {}
-    gathered: list[Gathered] = []
-    keys: list[str] = []
+    gathered: dict[str, Gathered] = {}
+    keys: dict[str, str] = {}
+    omitted: dict[str, str] = {}
     with progress("report", len(found), "runs", show=show) as bar:
         for name, path in found.items():
-            config = runs.read_config(path)
-            key = json.dumps([config.data, config.section("data")])
-            if key not in shown:
-                shown[key] = _shown(config, data)
-            gathered.append(read(path, name, shown[key]))
-            keys.append(key)
+            try:
+                config = runs.read_config(path)
+                key = json.dumps([config.data, config.section("data")])
+                if key not in shown:
+                    shown[key] = _shown(config, data)
+                gathered[name], keys[name] = read(path, name, shown[key]), key
+            except UnbraidError as error:
+                omitted[name] = str(error)
+                if len(omitted) == len(found):
+                    raise
             bar.advance(status=name)
-    places = {key: f"data-{n}" for n, key in enumerate(key for key, each in shown.items() if each is not None)}
+    datasets = {key: each for key, each in shown.items() if each is not None}
+    places = {key: f"data-{n}" for n, key in enumerate(datasets)}
+    blocks = [
+        _RunBlocks(f"run-{n}", each, places.get(key))
+        for n, (each, key) in enumerate(zip(gathered.values(), keys.values(), strict=True))
+    ]
+    first = next((run for run in blocks if run.gathered.nets), blocks[0])
+    opening, rest = _ordered(first, blocks, {places[key]: each.json() for key, each in datasets.items()})
+    trained_on = sorted({each.summary["settings"]["data"] for each in gathered.values()})
     report = {
         "live": version,
-        "runs": [
-            {
-                **each.summary,
-                "details": f"run-{n}",
-                "block": f"run-{n}" if each.nets else None,
-                "dataset": places.get(key),
-            }
-            for n, (each, key) in enumerate(zip(gathered, keys, strict=True))
-        ],
+        "runs": [run.summary() for run in blocks],
+        "omitted": omitted,
         "metrics": {
             name: {"description": metric.description, "higher": metric.higher_is_better}
             for name, metric in METRICS.items()
         },
-        "published": {
-            name: PUBLISHED[name]
-            for name in {each.summary["settings"]["data"] for each in gathered}
-            if name in PUBLISHED
-        },
+        "published": {name: PUBLISHED[name] for name in trained_on if name in PUBLISHED},
     }
-    first = next((n for n, each in enumerate(gathered) if each.nets), 0)
-    blocks = [_blocks(n, each) for n, each in enumerate(gathered)]
-    tables = {key: json_block(place, shown[key].json()) for key, place in places.items()}  # type: ignore[union-attr]
-    opening = [tables.pop(keys[first])] if keys[first] in tables else []
-    opening += [*blocks.pop(first), *([wasm_block()] if any(each.nets for each in gathered) else [])]
-    return page(report, opening, [*tables.values(), *(block for each in blocks for block in each)])
+    return page(report, opening, rest)
 
 
-def _blocks(number: int, gathered: Gathered) -> list[str]:
-    nets = (
-        bytes_block(f"run-{number}-{half}", gathered.nets[half]) for half in ("decoder", "encoder") if gathered.nets
-    )
-    return [json_block(f"run-{number}", gathered.details), *nets]
+@dataclass(frozen=True)
+class _RunBlocks:
+    """What the page holds of one run, and under which names."""
+
+    block: str
+    gathered: Gathered
+    dataset: str | None
+
+    def summary(self) -> dict[str, Any]:
+        trained = {"block": self.block if self.gathered.nets else None}  # the nets' names begin with it
+        return {**self.gathered.summary, **trained, "details": self.block, "dataset": self.dataset}
+
+    def texts(self) -> list[str]:
+        nets = [bytes_block(f"{self.block}-{half}", net) for half, net in self.gathered.nets.items()]
+        return [json_block(self.block, self.gathered.details), *nets]
+
+
+def _ordered(
+    first: _RunBlocks, every: Sequence[_RunBlocks], datasets: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """(what the first run needs to be shown, all the rest)"""
+    tables = {name: json_block(name, value) for name, value in datasets.items()}
+    opening = [tables.pop(first.dataset)] if first.dataset else []
+    opening += first.texts()
+    if first.gathered.nets:
+        opening.append(wasm_block())
+    return opening, [*tables.values(), *(text for run in every if run is not first for text in run.texts())]
 
 
 def _shown(config: Config, data: Dataset | None) -> Shown | None:

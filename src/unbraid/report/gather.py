@@ -158,16 +158,9 @@ def _results(path: Path, log: Mapping[str, np.ndarray], active: int) -> dict[str
 
 
 def _scores(path: Path) -> dict[str, Any]:
-    """{metric: {"score", "parts"}}, leaving out whatever is no number: the file may come from elsewhere."""
+    """{metric: {"score", "parts"}}"""
     metrics = runs.read_scores(path).get("metrics", {})
-    found = {}
-    for name, each in metrics.items() if isinstance(metrics, dict) else ():
-        if isinstance(each, dict) and isinstance(each.get("score"), int | float):
-            parts = each.get("parts")
-            items = parts.items() if isinstance(parts, dict) else ()
-            numbers = {part: value for part, value in items if isinstance(value, int | float)}
-            found[name] = {"score": each["score"], "parts": numbers}
-    return found
+    return {name: {"score": each["score"], "parts": each["parts"]} for name, each in metrics.items()}
 
 
 def _thinned(log: Mapping[str, np.ndarray]) -> dict[str, list[float]] | None:

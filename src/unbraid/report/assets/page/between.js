@@ -1,6 +1,6 @@
 // From one image to another, through the codes between them.
 
-const BETWEEN_FRAMES = 10;
+const BETWEEN_SHARES = Array.from({ length: 10 }, (_, n) => n / 9);
 const BETWEEN_SECONDS = 3;
 
 const between = { ends: { a: null, b: null }, stale: 0 };
@@ -10,7 +10,17 @@ function showBetween(view) {
   const nowhere = (latent, value) => ({ image: null, code: view.order.length ? unit(view, latent, value) : [] });
   between.ends = { a: a ?? nowhere(view.order[0], -1.5), b: b ?? nowhere(view.order[0], 1.5) };
   byId("between-share").value = 0;
-  paintBetween();
+  const [, height, width] = hand.run.imageShape ?? [1, 1, 1];
+  fill(
+    byId("between-strip"),
+    BETWEEN_SHARES.map((share) =>
+      element(
+        "button",
+        { type: "button", class: "thumb", "aria-label": `${Math.round(100 * share)} % of the way`, onclick: () => goBetween(share) },
+        element("canvas", { width, height, "aria-hidden": "true" }),
+      ),
+    ),
+  );
 }
 
 /** The prior's middle, but for one latent. */
@@ -29,25 +39,13 @@ async function paintBetween() {
   const { run } = hand;
   if (!run.block) return;
   const mine = ++between.stale;
-  const shares = Array.from({ length: BETWEEN_FRAMES }, (_, n) => n / (BETWEEN_FRAMES - 1));
-  const frames = [];
-  for await (const image of decodeMany(run, shares.map(mixed))) frames.push(image);
-  if (mine !== between.stale) return;
-  fill(
-    byId("between-strip"),
-    frames.map((image, n) =>
-      element(
-        "button",
-        {
-          type: "button",
-          class: "thumb",
-          "aria-label": `${Math.round(100 * shares[n])} % of the way`,
-          onclick: () => goBetween(shares[n]),
-        },
-        thumbnail(image, run.imageShape),
-      ),
-    ),
-  );
+  const frames = byId("between-strip").querySelectorAll("canvas");
+  let n = 0;
+  for await (const image of decodeMany(run, BETWEEN_SHARES.map(mixed))) {
+    if (mine !== between.stale || run !== hand.run) return;
+    paint(frames[n++], image, run.imageShape);
+  }
+  byId("between-strip").dataset.painted = run.block;
 }
 
 function goBetween(share) {

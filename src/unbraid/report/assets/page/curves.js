@@ -78,7 +78,7 @@ function chart(place, { title, steps, series, logarithmic = false }) {
     const y = (value) => top + (height - top - bottom) * (1 - (transform(value) - low) / (high - low));
     place_ = { x, y };
     const ticks = logarithmic ? decades(10 ** low, 10 ** high) : rounds(low, high, 4);
-    const stepTicks = rounds(steps[0], steps.at(-1), width / 110).filter((step) => step >= steps[0] && step <= steps.at(-1));
+    const stepTicks = rounds(steps[0], steps.at(-1), width / 80).filter((step) => step >= steps[0] && step <= steps.at(-1));
     marker = drawing("line", { class: "marker", y1: top, y2: height - bottom });
     dots = series.map(({ colour }) => drawing("circle", { r: 3.5, "--own": colour, class: "dot" }));
     canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);

@@ -62,17 +62,20 @@ async function showRun(index) {
   if (first) startFrom(first.code, first.image, "image 1");
   else startFrom(new Float32Array(run.latentDim), null, "the middle of the prior");
   markChosenRun();
+  showReconstructions(view);
   showInformation(view);
   showCurves(view);
   showScores(view);
   showProvenance(view);
-  if (run.block) {
-    await decode(run, hand.z); // the picture first; then whatever takes many of them
-    showReconstructions(view);
-    showPad(view);
-    showBetween(view);
-  }
   showComparison();
+  showPad(view);
+  showBetween(view);
+  document.body.classList.remove("waiting");
+  if (!run.block) return;
+  await decode(run, hand.z); // the picture first; then whatever takes many of them
+  paintReconstructions();
+  paintPad();
+  paintBetween();
 }
 
 function themes() {

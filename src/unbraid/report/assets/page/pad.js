@@ -15,7 +15,6 @@ function showPad(view) {
     select.value = pad[axis];
   }
   byId("pad-card").hidden = view.order.length < 2;
-  paintPad();
 }
 
 const latentTitle = (view, latent) => `z${latent}${view.follows[latent] ? ` · ${view.follows[latent]}` : ""}`;

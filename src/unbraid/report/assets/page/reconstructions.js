@@ -2,12 +2,12 @@
 
 const RECONSTRUCTED = 12;
 
-async function showReconstructions(view) {
+function showReconstructions(view) {
   const { run } = hand;
   const shown = view.gallery.slice(0, RECONSTRUCTED);
   byId("reconstructions-section").hidden = !shown.length;
   if (!shown.length) return;
-  const made = shown.map(({ label }, n) => picture(new Float32Array(run.imageShape.reduce((a, b) => a * b)), run.imageShape, `reconstruction of image ${n + 1}${label ? `, ${label}` : ""}`));
+  const blank = new Float32Array(run.imageShape.reduce((a, b) => a * b));
   fill(
     byId("reconstructions"),
     shown.map(({ image, label }, n) =>
@@ -15,14 +15,19 @@ async function showReconstructions(view) {
         "figure",
         { class: "pair" },
         picture(image, run.imageShape, `original ${n + 1}${label ? `, ${label}` : ""}`),
-        made[n],
+        picture(blank, run.imageShape, `reconstruction of image ${n + 1}${label ? `, ${label}` : ""}`),
       ),
     ),
   );
-  if (!run.block) return;
+}
+
+async function paintReconstructions() {
+  const { run } = hand;
+  const places = byId("reconstructions").querySelectorAll("canvas:last-child");
+  const codes = run.view.gallery.slice(0, RECONSTRUCTED).map(({ code }) => code);
   let n = 0;
-  for await (const image of decodeMany(run, shown.map(({ code }) => code))) {
+  for await (const image of decodeMany(run, codes)) {
     if (run !== hand.run) return;
-    paint(made[n++], image, run.imageShape);
+    paint(places[n++], image, run.imageShape);
   }
 }

@@ -26,6 +26,9 @@ const plain = (value) => (value == null ? "â€“" : String(value).replace("-", "âˆ
 function showRuns() {
   byId("runs-section").hidden = byId("runs-link").hidden = report.runs.length < 2;
   if (report.runs.length < 2) return;
+  const omitted = Object.entries(report.omitted).map(([name, reason]) => `${name}: ${reason}`);
+  byId("omitted").hidden = !omitted.length;
+  byId("omitted").textContent = `Left out, as they could not be read: ${omitted.join("; ")}`;
   const columns = columnsOfRuns();
   drawTable(columns);
   scatterChoices(columns);
