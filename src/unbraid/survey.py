@@ -22,7 +22,7 @@ class Survey:
     mean: float
     deviation: float  # of all pixels of all images
     duplicates: int  # images that are equal to an earlier one
-    factors: np.ndarray  # [N, F]
+    factors: np.ndarray  # [N, F]; of all images where they are value indices
 
 
 def survey(dataset: Dataset, *, show: bool = False) -> Survey:
@@ -39,4 +39,5 @@ def survey(dataset: Dataset, *, show: bool = False) -> Survey:
     low, high = np.flatnonzero(levels)[[0, -1]]
     mean = np.average(np.arange(256), weights=levels)
     deviation = np.sqrt(np.average((np.arange(256) - mean) ** 2, weights=levels))
-    return Survey(indices, int(low), int(high), float(mean), float(deviation), n - len(seen), dataset.factors(indices))
+    known = np.arange(len(dataset)) if None not in dataset.factor_sizes else indices
+    return Survey(indices, int(low), int(high), float(mean), float(deviation), n - len(seen), dataset.factors(known))

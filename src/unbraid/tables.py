@@ -109,7 +109,7 @@ def show_dataset(name: str, dataset: "Dataset", found: "Survey") -> None:
     if dataset.factor_names:
         columns = zip(dataset.factor_names, dataset.factor_sizes, found.factors.T, strict=True)
         rows = [(factor, *_values(size, column)) for factor, size, column in columns]
-        show(["factor", "values", "images a value" + looked_at], rows)
+        show(["factor", "values", "images a value"], rows)
     else:
         print("no ground-truth factors")  # noqa: T201
 

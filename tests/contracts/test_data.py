@@ -20,7 +20,9 @@ pytestmark = pytest.mark.usefixtures("dsprites_cache")
 def dataset(request, dsprites_cache, tmp_path_factory, monkeypatch):
     if request.param in data_files.WRITERS:
         folder = tmp_path_factory.getbasetemp() / "data-sets" / request.param
-        monkeypatch.setenv("UNBRAID_CACHE", str(folder.with_name("cache")))
+        if "dsprites" not in request.param:
+            monkeypatch.setenv("UNBRAID_CACHE", str(folder.with_name("cache")))
+        data_files.shrink(request.param, monkeypatch)
         return load(request.param, **written(request.param, folder))
     return load(request.param)
 

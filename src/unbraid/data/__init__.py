@@ -8,9 +8,17 @@ from pathlib import Path
 from unbraid.data.array_files import SUFFIXES
 from unbraid.data.arrays import arrays, from_arrays
 from unbraid.data.balls import balls
+from unbraid.data.cars3d import cars3d
+from unbraid.data.celeba import celeba
 from unbraid.data.dsprites import dsprites, dsprites_noshape
+from unbraid.data.dsprites_variants import color_dsprites, noisy_dsprites, scream_dsprites
 from unbraid.data.image_list import TABLES
 from unbraid.data.images import images
+from unbraid.data.mpi3d import mpi3d_real, mpi3d_realistic, mpi3d_toy
+from unbraid.data.shapes3d import shapes3d
+from unbraid.data.shapes3d_like import shapes3d_like
+from unbraid.data.smallnorb import smallnorb
+from unbraid.data.xy_squares import xy_squares
 from unbraid.errors import UnbraidError
 from unbraid.registry import check_options, lookup, parameters
 from unbraid.types import Dataset
@@ -31,6 +39,22 @@ DATASETS: dict[str, Data] = {
     "dsprites": Data(dsprites, "737,280 black-and-white 64x64 images, every combination of 5 factors (Matthey 2017)"),
     "dsprites_noshape": Data(dsprites_noshape, "the same images, shape not among the factors (Locatello 2019)"),
     "balls": Data(balls, "grey frames of balls that bounce in a box, simulated as they are needed (Hennigh 2016)"),
+    "color_dsprites": Data(color_dsprites, "dSprites, each in a random colour (Locatello 2019)"),
+    "noisy_dsprites": Data(noisy_dsprites, "dSprites on noise (Locatello 2019)"),
+    "scream_dsprites": Data(
+        scream_dsprites, "dSprites on parts of a painting, whose picture it needs (Locatello 2019)"
+    ),
+    "shapes3d_like": Data(
+        shapes3d_like, "an object in a coloured room, ray-cast: 480,000 images of 6 factors, no file"
+    ),
+    "xy_squares": Data(xy_squares, "three squares on a grid that do not overlap: 262,144 images (Michlo 2023)"),
+    "shapes3d": Data(shapes3d, "3D Shapes, 480,000 images of 6 factors, from its file (Burgess & Kim 2018)"),
+    "mpi3d_toy": Data(mpi3d_toy, "MPI3D, a robot arm, simply drawn: 1,036,800 images of 7 factors (Gondal 2019)"),
+    "mpi3d_realistic": Data(mpi3d_realistic, "MPI3D, drawn with light and materials (Gondal 2019)"),
+    "mpi3d_real": Data(mpi3d_real, "MPI3D, photographed (Gondal 2019)"),
+    "cars3d": Data(cars3d, "183 cars from 24 sides and 4 heights: 17,568 images (Reed 2015)"),
+    "smallnorb": Data(smallnorb, "toys of 5 kinds from many sides in 6 lights: 48,600 images (LeCun 2004)"),
+    "celeba": Data(celeba, "202,599 faces with 40 attributes, to be fetched by hand (Liu 2015)"),
     "images": Data(images, "pictures of your own: a folder, or a table of paths and factors", likelihood="auto"),
     "arrays": Data(arrays, "images and factors of your own in an .npy, .npz or HDF5 file", likelihood="auto"),
 }

@@ -61,17 +61,21 @@ def arrays(*, path: str = "") -> Stored:
 
     def blocks() -> Iterator[np.ndarray]:
         with array_files.opened(source) as found:
-            images = found[name]
-            rows = max(1, _AT_ONCE // max(1, math.prod(images.shape[1:]) * images.dtype.itemsize))
-            with progress("reading images", images.shape[0], "images") as bar:
-                for first in range(0, images.shape[0], rows):
-                    yield channels_first(_as_bytes(images.read(min(rows, images.shape[0] - first))))
-                    bar.advance(rows)
+            yield from blocks_of(found[name])
 
-    stamp = source.stat()
-    identity = [str(source.resolve()), stamp.st_size, stamp.st_mtime_ns, name]
+    identity = [str(source.resolve()), *cache.stamp(source), name]
     kept = cache.kept("arrays", identity, blocks, stretch=truth_or_bytes)
     return Stored(kept.pixels, labels, kept.binary)
+
+
+def blocks_of(images: Array) -> Iterator[np.ndarray]:
+    """uint8 [n, C, H, W], some images at a time, with a progress bar."""
+    n = images.shape[0]
+    rows = max(1, _AT_ONCE // (math.prod(images.shape[1:]) * images.dtype.itemsize))
+    with progress("reading images", n, "images") as bar:
+        for first in range(0, n, rows):
+            yield channels_first(_as_bytes(images.read(min(rows, n - first))))
+            bar.advance(min(rows, n - first))
 
 
 def _images_among(found: Mapping[str, Array], source: Path) -> str:

@@ -29,6 +29,12 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("unbraid", appauthor=False))
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """(bytes, time of change in ns): another one means that the file has changed."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
 class Mapped:
     """uint8 [N, width] in an .npy file, read where asked.
 

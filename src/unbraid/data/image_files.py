@@ -1,6 +1,7 @@
 """One picture in a file -> uint8 [C, size, size]: PNG, JPEG, TIFF, WebP and GIF alone, and none too large."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,31 @@ def read(path: Path, *, size: int, crop: str, channels: int, cut: int = 0) -> np
     shows white. `channels` is 1 (grey, luma of Rec. 601) or 3; the middle is at most `cut` pixels wide where that is
     given. Raises UnbraidError with the reason where there is no such picture.
     """
+    return _decoded(path, lambda image: _square(image, size, crop, channels, cut))
+
+
+def whole(path: Path, largest: tuple[int, int]) -> np.ndarray:
+    """The picture, uint8 [H, W, 3], shrunk until it fits into (width, height); see `read` for the rest."""
+
+    def shrunk(image: Any) -> np.ndarray:
+        image = _eight_bits(image).convert("RGB")
+        image.thumbnail(largest)
+        return np.asarray(image, np.uint8)
+
+    return _decoded(path, shrunk)
+
+
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [N, H, W] or [N, H, W, 3] -> the same with height and width `size`, by Lanczos."""
+    from PIL import Image
+
+    made = np.empty((len(images), size, size, *images.shape[3:]), np.uint8)
+    for small, image in zip(made, images, strict=True):
+        small[:] = Image.fromarray(np.ascontiguousarray(image)).resize((size, size), Image.Resampling.LANCZOS)
+    return made
+
+
+def _decoded(path: Path, make: Callable[[Any], np.ndarray]) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -33,8 +59,8 @@ def read(path: Path, *, size: int, crop: str, channels: int, cut: int = 0) -> np
                 raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {_MOST_PIXELS / 1e6:.0f}")
             if pixels > _LARGE:
                 with _ONE_AT_A_TIME:
-                    return _square(image, size, crop, channels, cut)
-            return _square(image, size, crop, channels, cut)
+                    return make(image)
+            return make(image)
     except UnbraidError:
         raise
     except UnidentifiedImageError:

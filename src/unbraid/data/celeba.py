@@ -1,0 +1,54 @@
+"""CelebA: faces of celebrities with forty attributes."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from unbraid.data.cache import cache_folder
+from unbraid.data.image_list import Pictures
+from unbraid.data.images import stored
+from unbraid.data.stored import Stored
+from unbraid.errors import UnbraidError
+
+_IMAGES, _ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
+_CUT = 148  # pixels, of 178 x 218
+
+
+def celeba(*, source: str = "", size: int = 64) -> Stored:
+    """CelebA (Liu 2015), aligned: the middle 148 x 148 pixels of each face, as uint8 [3, size, size]; 202,599 images.
+
+    The factors are the forty attributes, 0 (no) or 1 (yes), in the order of their file; faces share them, so `indices`
+    refuses them. `source` is the folder that holds img_align_celeba (the unpacked .jpg files) and list_attr_celeba.txt;
+    "" looks in the cache folder. Its licence asks for a download by hand, so there is no other. Raises UnbraidError
+    where something is missing.
+    """
+    if not 1 <= size <= _CUT:
+        raise UnbraidError(f"size must be from 1 to {_CUT} pixels, not {size}")
+    folder = Path(os.path.expanduser(source)) if source else cache_folder() / "celeba"  # noqa: PTH111
+    for name in (_IMAGES, _ATTRIBUTES):
+        if not (folder / name).exists():
+            raise UnbraidError(
+                f"{folder} lacks {name}: fetch img_align_celeba.zip (unpack it) and {_ATTRIBUTES} from "
+                "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and put both there or say where by source="
+            )
+    names, columns = _attributes(folder / _ATTRIBUTES)
+    return stored(
+        Pictures(folder / _IMAGES, names, columns), "celeba", size=size, crop="centre", colour="rgb", cut=_CUT
+    )
+
+
+def _attributes(path: Path) -> tuple[list[str], dict[str, list[Any]]]:
+    """(names of files, attribute -> -1 or 1 of each): a count, a line of names, a line for each file."""
+    try:
+        count, header, *lines = path.read_text(encoding="utf-8").splitlines()
+        rows = [line.split() for line in lines if line.strip()]
+        attributes = header.split()
+        values = [[int(cell) for cell in row[1:]] for row in rows]
+        if len(rows) != int(count) or any(len(row) != len(attributes) or not {*row} <= {-1, 1} for row in values):
+            raise ValueError("a line is too short or too long")
+    except (OSError, ValueError) as error:
+        raise UnbraidError(f"{path} is not {_ATTRIBUTES} of CelebA: {' '.join(str(error).split())[:200]}") from None
+    names = [row[0] for row in rows]
+    if any("/" in name or "\\" in name or name.startswith(".") for name in names):
+        raise UnbraidError(f"{path} is not {_ATTRIBUTES} of CelebA: it names files outside of {_IMAGES}")
+    return names, dict(zip(attributes, map(list, zip(*values, strict=True)), strict=True))

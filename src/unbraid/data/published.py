@@ -1,0 +1,60 @@
+"""Files of published data sets: where they lie, where they come from, and how to know that they are whole."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unbraid.data.cache import cache_folder
+from unbraid.errors import UnbraidError
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file by its name, the addresses that have it, and the MD5 sum that its users published."""
+
+    name: str
+    urls: tuple[str, ...]
+    md5: str
+
+
+def found(data: str, source: str, files: Sequence[Published]) -> Path:
+    """The file or, where there are several, the folder of the data set `data`.
+
+    `source` is its path, or "" for its place in the cache folder, where what is missing is downloaded and checked.
+    Raises UnbraidError that says what to fetch and where to put it.
+    """
+    if source:
+        path = Path(os.path.expanduser(source))  # noqa: PTH111 - of an unknown user it stays as it is
+        if not path.exists():
+            raise UnbraidError(f'source must be {_described(files)} of {data}, and there is nothing at "{source}"')
+        return path
+    folder = cache_folder() / data
+    for file in files:
+        if not (folder / file.name).exists():
+            _fetch(data, file, folder)
+    return folder if len(files) > 1 else folder / files[0].name
+
+
+def _described(files: Sequence[Published]) -> str:
+    return f"the file {files[0].name}" if len(files) == 1 else "the folder with the files"
+
+
+def _fetch(data: str, file: Published, folder: Path) -> None:
+    problems = []
+    try:
+        import pooch
+    except ImportError:
+        problems = ['pip install "unbraid[download]" lets this do it']
+    else:
+        pooch.get_logger().setLevel("WARNING")
+        for url in file.urls:
+            try:
+                pooch.retrieve(url, known_hash=f"md5:{file.md5}", fname=file.name, path=folder)
+                return
+            except Exception as error:  # whatever a network can do
+                problems.append(f"{type(error).__name__} from {url}")
+    raise UnbraidError(
+        f"{data} needs {file.name}, which could not be downloaded ({'; '.join(problems)}): fetch {file.urls[0]} and "
+        f"put it into {folder}, or say where it is by source="
+    )

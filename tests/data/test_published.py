@@ -1,0 +1,237 @@
+"""Data sets of the field from small files in the exact formats of the published ones."""
+
+import functools
+import hashlib
+import math
+import sys
+import tarfile
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import data_files
+import numpy as np
+import pytest
+
+from unbraid.data import load, published
+from unbraid.errors import UnbraidError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in data_files.SIZES:
+        data_files.shrink(name, monkeypatch)
+    monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def all_of(dataset: Any) -> np.ndarray:
+    """[N, H, W, C]"""
+    return np.moveaxis(dataset.images(np.arange(len(dataset))), 1, 3)
+
+
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Calls of pooch, none of which succeed."""
+    calls: list[dict[str, Any]] = []
+
+    def retrieve(url: str, **options: Any) -> None:
+        calls.append({"url": url, **options})
+        raise ConnectionError("no route")
+
+    logger = SimpleNamespace(setLevel=lambda level: None)
+    monkeypatch.setitem(sys.modules, "pooch", SimpleNamespace(retrieve=retrieve, get_logger=lambda: logger))
+    return calls
+
+
+class TestShapes3D:
+    def test_images_and_factors(self, tmp_path: Path) -> None:
+        images = data_files.shapes3d(tmp_path)
+        dataset = load("shapes3d", source=str(tmp_path / "3dshapes.h5"))
+        assert np.array_equal(all_of(dataset), images) and dataset.factor_sizes == data_files.SHAPES3D_SIZES
+        assert dataset.factor_names == ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation")
+        assert dataset.indices([[1, 0, 0, 0, 0, 2]]).tolist() == [98]
+
+    def test_another_order_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        data_files.shapes3d(tmp_path)
+        monkeypatch.setattr(sys.modules["unbraid.data.shapes3d"], "FACTOR_SIZES", data_files.SHAPES3D_SIZES[::-1])
+        with pytest.raises(UnbraidError, match=r"its labels are not those of the published order"):
+            load("shapes3d", source=str(tmp_path / "3dshapes.h5"))
+
+    def test_another_file_is_refused(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", images=np.zeros((5, 64, 64, 3), np.uint8), labels=np.zeros((5, 6)))
+        with pytest.raises(UnbraidError, match=r"is not 3dshapes.h5: it must hold images \[192, 64, 64, 3\]"):
+            load("shapes3d", source=str(tmp_path / "x.npz"))
+        (tmp_path / "x.txt").write_text("")
+        with pytest.raises(UnbraidError, match=r"is not 3dshapes.h5"):
+            load("shapes3d", source=str(tmp_path / "x.txt"))
+
+
+class TestMPI3D:
+    @pytest.mark.parametrize("name", ["mpi3d_toy", "mpi3d_realistic", "mpi3d_real"])
+    def test_images_and_factors(self, tmp_path: Path, name: str) -> None:
+        images = data_files.mpi3d(tmp_path)
+        dataset = load(name, source=str(tmp_path / f"{name}.npz"))
+        assert np.array_equal(all_of(dataset), images) and dataset.factor_sizes == data_files.MPI3D_SIZES
+        assert dataset.factor_names[-2:] == ("horizontal_axis", "vertical_axis")
+
+    def test_the_published_numbers_of_images(self) -> None:
+        sizes = sys.modules["unbraid.data.mpi3d"].FACTOR_SIZES
+        assert sizes == {96: data_files.MPI3D_SIZES}  # what the fixture put there
+        assert math.prod((6, 6, 2, 3, 3, 40, 40)) == 1_036_800 and math.prod((4, 4, 2, 3, 3, 40, 40)) == 460_800
+
+    def test_another_file_is_refused(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", images=np.zeros((5, 64, 64, 3), np.uint8))
+        with pytest.raises(UnbraidError, match=r"is not a file of MPI3D: it must hold 96 images"):
+            load("mpi3d_toy", source=str(tmp_path / "x.npz"))
+
+
+class TestCars3D:
+    def test_from_a_folder_and_from_the_archive(self, tmp_path: Path) -> None:
+        images = data_files.cars3d(tmp_path / "cars")
+        with tarfile.open(tmp_path / "nips2015-analogy-data.tar.gz", "w:gz") as archive:
+            for file in sorted((tmp_path / "cars").iterdir(), reverse=True):
+                archive.add(file, f"data/cars/{file.name}")
+            archive.add(__file__, "data/shapes48.mat")
+        for source in (tmp_path / "cars", tmp_path / "nips2015-analogy-data.tar.gz"):
+            dataset = load("cars3d", source=str(source), size=128)
+            assert dataset.factor_names == ("elevation", "azimuth", "object_type")
+            for index in (0, 1, 77, 191):
+                elevation, azimuth, car = dataset.factors([index])[0]
+                assert np.array_equal(all_of(dataset)[index], images[car, ..., azimuth, elevation])
+
+    def test_made_smaller(self, tmp_path: Path) -> None:
+        images = data_files.cars3d(tmp_path)
+        found = all_of(load("cars3d", source=str(tmp_path)))[0]  # the middle of each square of 8 x 8 keeps its colour
+        assert found.shape == (64, 64, 3)
+        assert np.abs(found[4::8, 4::8].astype(int) - images[0, 8::16, 8::16, :, 0, 0]).max() < 12
+
+    def test_what_is_missing_or_broken(self, tmp_path: Path) -> None:
+        data_files.cars3d(tmp_path / "one", cars=1)
+        with pytest.raises(UnbraidError, match=r"holds 1 files car_\*.mat, and Cars3D has 2"):
+            load("cars3d", source=str(tmp_path / "one"))
+        (tmp_path / "one" / "car_002_mesh.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+        with pytest.raises(UnbraidError, match=r"car_002_mesh.mat"):
+            load("cars3d", source=str(tmp_path / "one"))
+        (tmp_path / "x.tar.gz").write_bytes(b"junk")
+        with pytest.raises(UnbraidError, match="cannot be read as nips2015"):
+            load("cars3d", source=str(tmp_path / "x.tar.gz"))
+
+
+class TestSmallNorb:
+    @pytest.mark.parametrize("suffix", [".mat.gz", ".mat"])
+    def test_in_the_order_of_their_factors(self, tmp_path: Path, suffix: str) -> None:
+        images, factors = data_files.smallnorb(tmp_path, suffix)
+        dataset = load("smallnorb", source=str(tmp_path), size=96)
+        assert len(dataset) == 48 and dataset.image_shape == (1, 96, 96)
+        assert np.array_equal(dataset.images(dataset.indices(factors))[:, 0], images)
+        assert load("smallnorb", source=str(tmp_path)).image_shape == (1, 64, 64)
+
+    def test_what_is_missing_or_broken(self, tmp_path: Path) -> None:
+        data_files.smallnorb(tmp_path)
+        dat, cat, info = (tmp_path / f"{data_files.NORB_PARTS[0]}-{kind}.mat.gz" for kind in ("dat", "cat", "info"))
+        kept = {path: path.read_bytes() for path in (dat, cat, info)}
+        for path, content, sentence in (
+            (dat, kept[dat][:-2000], "cannot be read as a binary matrix"),
+            (dat, kept[cat], r"must hold \[24, 2, 96, 96\] bytes"),
+            (cat, b"junk", "cannot be read as a binary matrix"),
+            (info, kept[cat], "four numbers for each picture"),
+            (cat, None, "lacks smallnorb-5x46789x9x18x6x2x96x96-training-cat.mat.gz"),
+        ):
+            path.unlink() if content is None else path.write_bytes(content)
+            with pytest.raises(UnbraidError, match=sentence):
+                load("smallnorb", source=str(tmp_path))
+            path.write_bytes(kept[path])
+        data_files.matrix(cat, np.zeros(24, np.int32))
+        with pytest.raises(UnbraidError, match="of the 48 combinations"):
+            load("smallnorb", source=str(tmp_path))
+
+    @pytest.mark.parametrize("lengths", [(2**31 - 1, 2**31 - 1, 1), (-5, 1, 1), (0, 1, 1)])
+    def test_a_matrix_of_an_absurd_shape(self, tmp_path: Path, lengths: tuple[int, ...]) -> None:
+        data_files.smallnorb(tmp_path, ".mat")
+        header = np.array([0x1E3D4C54, 2, *lengths], "<i4")
+        (tmp_path / f"{data_files.NORB_PARTS[0]}-cat.mat").write_bytes(header.tobytes())
+        with pytest.raises(UnbraidError, match="its shape is"):
+            load("smallnorb", source=str(tmp_path))
+
+
+class TestCelebA:
+    def test_the_middle_of_each_face(self, tmp_path: Path) -> None:
+        attributes = data_files.celeba(tmp_path)
+        dataset = load("celeba", source=str(tmp_path), size=32)
+        assert dataset.factor_names == ("Bald", "Smiling", "Young") and dataset.factor_sizes == (2, 2, 2)
+        assert np.array_equal(dataset.factors(np.arange(50)), (attributes + 1) // 2)
+        levels = all_of(dataset)[:, 4:-4, 4:-4].mean((1, 2, 3))
+        assert np.abs(levels - 4 * np.arange(1, 51)).max() < 2 and all_of(dataset).max() < 230  # nothing of the border
+
+    def test_what_is_missing_or_broken(self, tmp_path: Path) -> None:
+        with pytest.raises(UnbraidError, match=r"lacks img_align_celeba: fetch .*mmlab.ie.cuhk.edu.hk"):
+            load("celeba")
+        data_files.celeba(tmp_path)
+        file = tmp_path / "list_attr_celeba.txt"
+        good = file.read_text()
+        for content in ("", "junk\n", good.replace("50", "51", 1), good.replace("-1", "7", 1), good + "x 1\n"):
+            file.write_text(content)
+            with pytest.raises(UnbraidError, match=r"is not list_attr_celeba.txt of CelebA"):
+                load("celeba", source=str(tmp_path))
+        file.write_text(good.replace("000001.jpg", "../private.jpg", 1))
+        with pytest.raises(UnbraidError, match="names files outside"):
+            load("celeba", source=str(tmp_path))
+
+
+class TestWhereFilesAre:
+    def test_in_the_cache_folder(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls = no_network(monkeypatch)
+        (cache / "shapes3d").mkdir(parents=True)
+        images = data_files.shapes3d(cache / "shapes3d")
+        assert np.array_equal(all_of(load("shapes3d")), images) and calls == []
+
+    @pytest.mark.parametrize("name", ["shapes3d", "mpi3d_toy", "mpi3d_realistic", "mpi3d_real", "cars3d", "smallnorb"])
+    def test_a_download_is_checked_by_its_sum(self, cache: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        calls = no_network(monkeypatch)
+        with pytest.raises(UnbraidError, match=r"could not be downloaded .* fetch https?://.* and put it into"):
+            load(name)
+        (call,) = calls
+        assert call["known_hash"].startswith("md5:") and len(call["known_hash"]) == 36
+        assert call["path"] == cache / name and call["url"].endswith(call["fname"])
+
+    def test_a_download_from_a_server(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Quiet(SimpleHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        (tmp_path / "site").mkdir()
+        data_files.shapes3d(tmp_path / "site")
+        md5 = hashlib.md5((tmp_path / "site" / "3dshapes.h5").read_bytes()).hexdigest()
+        handler = functools.partial(Quiet, directory=str(tmp_path / "site"))
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            urls = tuple(f"http://127.0.0.1:{server.server_port}/{name}" for name in ("gone.h5", "3dshapes.h5"))
+            module = sys.modules["unbraid.data.shapes3d"]
+            monkeypatch.setattr(module, "_FILE", published.Published("3dshapes.h5", urls, "0" * 32))
+            with pytest.raises(UnbraidError, match=r"HTTPError from http://.*; ValueError from http://"):
+                load("shapes3d")
+            assert not list((tmp_path / "cache").rglob("*.h5")), "what fails its sum is not kept"
+            monkeypatch.setattr(module, "_FILE", published.Published("3dshapes.h5", urls, md5))
+            assert len(load("shapes3d")) == 192
+            server.shutdown()
+
+    def test_without_pooch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pooch", None)
+        with pytest.raises(UnbraidError, match=r'pip install "unbraid\[download\]" lets this do it'):
+            load("shapes3d")
+
+    def test_mirrors_are_tried_in_turn(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls = no_network(monkeypatch)
+        file = published.Published("x.h5", ("https://one/x.h5", "https://two/x.h5"), "0" * 32)
+        with pytest.raises(
+            UnbraidError, match=r"ConnectionError from https://one/x.h5; ConnectionError from https://two"
+        ):
+            published.found("x", "", [file])
+        assert [call["url"] for call in calls] == list(file.urls)
+
+    @pytest.mark.parametrize("name", ["shapes3d", "mpi3d_toy", "cars3d", "smallnorb"])
+    def test_a_source_that_is_not_there(self, name: str) -> None:
+        with pytest.raises(UnbraidError, match=r'source must be the f.*, and there is nothing at "nowhere"'):
+            load(name, source="nowhere")
