@@ -181,3 +181,22 @@ def test_the_demo_of_squares_has_its_factors(tmp_path: Path) -> None:
     assert [factor["name"] for factor in json.loads(found["data-0"])["factors"]] == ["size", "x", "y"]
     details = json.loads(found["run-0"])
     assert np.shape(details["information"]) == (3, 3) and len(details["factorCodes"][1]) == 6
+
+
+@pytest.mark.parametrize("wrong", ["<b>", None, [1], {}])
+@pytest.mark.parametrize("name", ["posterior_variance", "kl_per_latent", "normalised_mutual_information"])
+def test_what_does_not_fit_in_statistics_is_computed_anew(tmp_path: Path, name: str, wrong: object) -> None:
+    small_run("beta_vae", tmp_path / "run")
+    good = {"posterior_variance": [0.1, 0.2, 0.3], "kl_per_latent": [3, 2, 1]}
+    good |= {"normalised_mutual_information": [[0.9, 0, 0], [0, 0.8, 0], [0, 0, 0]]}
+    for statistics, expected in ((good, True), (good | {name: wrong}, False)):
+        (tmp_path / "run" / runs.STATISTICS).write_text(json.dumps(statistics))
+        details = json.loads(blocks(build(find_runs([tmp_path]), data=squares()))["run-0"])
+        assert (details["variance"] == [0.1, 0.2, 0.3]) is expected
+        assert (details["follows"] == ["size", "x", ""]) is expected
+
+
+def test_many_factors_share_the_images() -> None:
+    rng = np.random.default_rng(0)
+    data = from_arrays(np.zeros((50, 8, 8), np.uint8), rng.integers(0, 2, (50, 40)))
+    assert {len(levels.indices) for levels in datasets.levels(data)} == {2}

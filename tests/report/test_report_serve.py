@@ -52,6 +52,8 @@ def test_it_answers_this_machine_alone(running: ThreadingHTTPServer) -> None:
     assert running.server_address[0] == "127.0.0.1"
     port = running.server_port
     assert asked(running, "/version", Host="evil.example")[0] == 403
+    assert asked(running, "/", Host="[evil")[0] == 403
+    assert asked(running, "/version", Host="localhost")[0] == 200
     assert asked(running, "/", Host=f"evil.example:{port}")[0] == 403
     assert asked(running, "/version", Host=f"localhost:{port}")[0] == 200
     assert asked(running, "/../config.yaml") == (404, "there is nothing here")

@@ -13,7 +13,7 @@ from unbraid.errors import UnbraidError
 from unbraid.types import Dataset
 
 _GALLERY = 24
-_LEVELS = 8  # images of a factor
+_LEVELS, _ALL_LEVELS = 8, 96  # images of one factor and of all, at most
 _SAMPLE = 4_000  # images among which those of a factor are looked for, where it cannot be moved alone
 
 
@@ -38,22 +38,23 @@ def levels(dataset: Dataset) -> list[Levels]:
     rng = randomness.numpy_generator(0, "levels")
     sample = rng.choice(len(dataset), min(_SAMPLE, len(dataset)), replace=False)
     known = dataset.factors(sample)
+    count = max(2, min(_LEVELS, _ALL_LEVELS // max(1, len(dataset.factor_names))))
     found = []
     for factor, (name, size) in enumerate(zip(dataset.factor_names, dataset.factor_sizes, strict=True)):
         try:
-            found.append(_moved_alone(dataset, factor, name, size))
+            found.append(_moved_alone(dataset, factor, name, size, count))
         except UnbraidError:  # no such images, or not one of each
             order = np.argsort(known[:, factor], kind="stable")
-            picked = order[np.linspace(0, len(order) - 1, min(_LEVELS, len(order))).round().astype(int)]
+            picked = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
             labels = [_number(value) for value in known[picked, factor]]
             found.append(Levels(name, sample[picked], labels, "The other factors are as they happen to be."))
     return found
 
 
-def _moved_alone(dataset: Dataset, factor: int, name: str, size: int | None) -> Levels:
+def _moved_alone(dataset: Dataset, factor: int, name: str, size: int | None, count: int) -> Levels:
     if size is None or None in dataset.factor_sizes:
         raise UnbraidError(f"{name} is continuous, or another factor is")
-    values = np.unique(np.linspace(0, size - 1, min(_LEVELS, size)).round().astype(np.int64))
+    values = np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(np.int64))
     rows = np.tile([(each or 1) // 2 for each in dataset.factor_sizes], (len(values), 1))
     rows[:, factor] = values
     return Levels(name, dataset.indices(rows), [_number(v) for v in values], "The other factors stay in their middle.")

@@ -1,6 +1,6 @@
 """A run folder as the page shows it: numbers, codes and nets, read and never written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,9 @@ def gather(path: Path, name: str, shown: Shown | None) -> Gathered:
     """The run at `path` under a name for the page; `shown` is the data it was trained on, where they can be had."""
     config, facts, log, state = runs.read_config(path), runs.read_facts(path), runs.read_log(path), runs.state(path)
     run = _load(path, shown)
-    latents = {**_unknown(config.latent_dim), **_of_log(log, config.latent_dim)}
-    statistics = _of_statistics(path, config.latent_dim) if state == "finished" else {}
+    size, factors = config.latent_dim, shown.dataset.factor_names if shown else ()
+    latents = {**_unknown(size), **_of_log(log, size)}
+    statistics = _of_statistics(path, size, factors) if state == "finished" else {}
     codes: dict[str, Any] = {"galleryCodes": [], "factorCodes": []}
     if run is not None and shown is not None:
         points = _POINTS if statistics else _POINTS_OF_STATISTICS
@@ -47,23 +48,23 @@ def gather(path: Path, name: str, shown: Shown | None) -> Gathered:
         codes["galleryCodes"] = _codes(run, shown.dataset, shown.pictured)
         codes["factorCodes"] = [_codes(run, shown.dataset, moved.indices) for moved in shown.moved]
     latents |= statistics
-    if shown is None or not shown.dataset.factor_names:
+    if run is None or not factors:  # there are no images to show it with
         latents["information"] = None
-    active, variance = latents["active"], latents["variance"] or np.zeros(config.latent_dim)
+    active, variance = latents["active"], latents["variance"] or np.zeros(size)
     results = _results(path, log, sum(active))
     summary = {
         "name": name,
         "state": state,
         "settings": config.flat(),
-        "latentDim": config.latent_dim,
-        "imageShape": facts.get("image_shape") or (list(shown.dataset.image_shape) if shown else None),
+        "latentDim": size,
+        "imageShape": run.model.image_shape if run else shown.dataset.image_shape if shown else None,
         "results": results,
         "scores": _scores(path),
     }
     details = {
         **latents,
         **codes,
-        "order": sorted(range(config.latent_dim), key=lambda latent: (not active[latent], variance[latent])),
+        "order": sorted(range(size), key=lambda latent: (not active[latent], variance[latent])),
         "log": _thinned(log),
         "line": _line(config, runs.steps_done(path), results, sum(active)),
         "facts": _facts(facts),
@@ -103,20 +104,24 @@ def _of_log(log: Mapping[str, np.ndarray], size: int) -> dict[str, Any]:
     return {"kl": kl, "active": [value > _ACTIVE_KL for value in kl]}
 
 
-def _of_statistics(path: Path, size: int) -> dict[str, Any]:
-    """What training wrote at its end, as far as it fits this run."""
+def _of_statistics(path: Path, size: int, factors: Sequence[str]) -> dict[str, Any]:
+    """What training wrote at its end; nothing where it does not fit this run."""
     if not (path / runs.STATISTICS).is_file():
         return {}
     found = runs.read_statistics(path)
-    names = {
-        "variance": "posterior_variance",
-        "kl": "kl_per_latent",
-        "follows": "follows",
-        "information": "normalised_mutual_information",
+    try:
+        variance, kl = (np.array(found[name], float) for name in ("posterior_variance", "kl_per_latent"))
+        information = np.array(found["normalised_mutual_information"], float).reshape(size, len(factors))
+    except (KeyError, TypeError, ValueError):
+        return {}
+    if variance.shape != (size,) or kl.shape != (size,):
+        return {}
+    return {
+        "variance": variance.tolist(),
+        "kl": kl.tolist(),
+        "information": information.tolist(),
+        "follows": evaluate.follows(information, tuple(factors)),
     }
-    known = {ours: found.get(theirs) for ours, theirs in names.items()}
-    fits = all(isinstance(each, list) and len(each) == size for each in known.values())
-    return known if fits else {}
 
 
 def _of_codes(encoded: Encoded, dataset: Dataset) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def _of_codes(encoded: Encoded, dataset: Dataset) -> dict[str, Any]:
     return {
         "variance": encoded.variance.tolist(),
         "kl": encoded.kl.tolist(),
-        "follows": evaluate.follows(information, dataset.factor_names) if dataset.factor_names else [""] * len(ends),
+        "follows": evaluate.follows(information, dataset.factor_names),
         "information": information.tolist(),
         "active": encoded.active.tolist(),
         "histogram": [

@@ -3,12 +3,14 @@
 import ipaddress
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from unbraid import runs
 from unbraid.errors import UnbraidError
@@ -41,8 +43,13 @@ class Live:
         with self._lock:
             version = self.version()
             if version != self._page[0]:
-                page = build(find_runs(self._paths), data=self._data, version=version, read=self._read)
-                self._page = (version, page)
+                try:
+                    page = build(find_runs(self._paths), data=self._data, version=version, read=self._read)
+                except UnbraidError:  # such as a file that is just being written: the page will ask again
+                    if not self._page[1]:
+                        raise
+                else:
+                    self._page = (version, page)
             return self._page[1]
 
     def _read(self, path: Path, name: str, shown: Shown | None) -> Gathered:
@@ -90,8 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         answers = {"/": (self.live.page, "text/html"), "/version": (self.live.version, "text/plain")}
-        host = self.headers.get("Host", "").rpartition(":")[0].strip("[]")
-        if self.local and not _is_loopback(host):
+        if self.local and not _is_loopback(self._asked_host()):
             self._answer(HTTPStatus.FORBIDDEN, "this page is for the machine that it is served on", "text/plain")
         elif self.path not in answers:
             self._answer(HTTPStatus.NOT_FOUND, "there is nothing here", "text/plain")
@@ -99,8 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
             make, kind = answers[self.path]
             try:
                 self._answer(HTTPStatus.OK, make(), kind)
-            except UnbraidError as error:  # such as a file that is just being written: the next request will do
+            except UnbraidError as error:
                 self._answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "text/plain")
+
+    def _asked_host(self) -> str:
+        try:
+            return urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+        except ValueError:
+            return ""
 
     def _answer(self, status: HTTPStatus, text: str, kind: str) -> None:
         content = text.encode()
@@ -110,7 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # the reader has gone on
+            self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Nobody reads them."""

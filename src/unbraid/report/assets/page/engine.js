@@ -24,7 +24,7 @@ async function session(block) {
   if (sessions.size > MOST_SESSIONS) {
     const [oldest, promise] = sessions.entries().next().value;
     sessions.delete(oldest);
-    promise.then((old) => old.release());
+    promise.then((old) => inTurn(() => old.release()));
   }
   return found;
 }

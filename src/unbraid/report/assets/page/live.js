@@ -19,9 +19,10 @@ function live(before) {
   if (before) scrollTo(0, before.scroll);
   const ask = async () => {
     try {
-      const answer = await (await fetch("version")).text();
+      const answer = await fetch("version");
+      const version = await answer.text();
       byId("live").textContent = "live";
-      if (answer !== report.live && motion === null) {
+      if (answer.ok && version !== report.live && motion === null) {
         sessionStorage.setItem(MEMORY, JSON.stringify({ run: hand.run.name, code: [...hand.z], scroll: scrollY }));
         location.reload();
         return;

@@ -41,10 +41,14 @@ async function readDataset(block, shape) {
   };
 }
 
+let showing = 0; // counts the runs that were asked for
+
 async function showRun(index) {
   const run = report.runs[index];
+  const mine = ++showing;
   rest();
   const view = await viewOf(run);
+  if (mine !== showing) return;
   run.view = view;
   hand.run = run;
   hand.z = new Float32Array(run.latentDim);
@@ -54,7 +58,7 @@ async function showRun(index) {
   document.title = `${run.name} · unbraid`;
   byId("run-line").textContent = view.line;
   byId("run-choice").value = index;
-  byId("hand").classList.toggle("asleep", !run.block);
+  byId("hand").inert = !run.block;
   byId("untrained").hidden = Boolean(run.block);
   showSliders(view);
   showGallery(view);
