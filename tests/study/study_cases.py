@@ -54,9 +54,11 @@ def study(out: Path, text: str = STUDY, **options: Any) -> list[driver.Outcome]:
         del ENGINES["here"]
 
 
-def started(out: Path, text: str = STUDY, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+def started(
+    out: Path, text: str = STUDY, *arguments: str, yaml: Path | None = None, **environment: str
+) -> "subprocess.Popen[str]":
     """The study in a process of its own, at the head of a group, as a shell would start it."""
-    yaml = out.parent / "small.yaml"
+    yaml = yaml or out.parent / "small.yaml"
     yaml.write_text(text)
     command = [sys.executable, __file__, str(yaml), str(out), *arguments]
     return subprocess.Popen(

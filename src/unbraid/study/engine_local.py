@@ -32,6 +32,7 @@ def local(groups: Sequence[Group], options: Options) -> Generator[Report, None, 
                     worker.begin(waiting.pop(0), groups)
                 else:
                     worker.connection.close()
+                    worker.process.join()
                     workers.remove(worker)
             yield Report([worker.at for worker in workers], done)
 
