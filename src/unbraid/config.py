@@ -65,6 +65,9 @@ class Config:
     optimizer: str = _general("adam", ", ".join(OPTIMIZERS))
     lr: float | str = _general(5e-4, "learning rate, or a schedule of it")
     aux_lr: float = _general(0.0, "learning rate of a second network; 0 takes the objective's published one")
+    pair_changes: int = _general(
+        0, "factors in which the images of a pair differ, of the objectives that take pairs; 0 draws their number"
+    )
     clip: float = _general(0.0, "largest norm of the gradient; 0 leaves it alone")
     prune: float = _general(0.0, "at the end, close the latents whose KL is below this many nats; 0 closes none")
     seed: int = _general(0, "of initial weights, batches and noise")
@@ -222,7 +225,7 @@ def _shown(value: Any) -> str:
 
 
 def _check_ranges(config: Config) -> None:
-    least = {"latent_dim": 1, "steps": 1, "batch_size": 2, "threads": 1, "log_every": 1, "seed": 0}
+    least = {"latent_dim": 1, "steps": 1, "batch_size": 2, "threads": 1, "log_every": 1, "seed": 0, "pair_changes": 0}
     for name, bound in least.items():
         if getattr(config, name) < bound:
             raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")

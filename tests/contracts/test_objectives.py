@@ -8,6 +8,7 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.utils import skip_init
 
+from unbraid.models.vae import Posterior
 from unbraid.objectives import OBJECTIVES
 from unbraid.probability import LIKELIHOODS
 from unbraid.registry import parameters
@@ -34,8 +35,10 @@ class Networks(nn.Module):
         for i, parameter in enumerate(self.parameters()):
             parameter.data = 0.7 * randn(*parameter.shape, seed=100 * seed + i)
 
-    def forward(self, x: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, x: torch.Tensor, noise: torch.Tensor, posterior: Posterior | None) -> tuple[torch.Tensor, ...]:
         mean, logvar = self.encoder(x.flatten(1)).chunk(2, dim=1)
+        if posterior is not None:
+            mean, logvar = posterior(mean, logvar)
         z = mean + torch.exp(0.5 * logvar) * noise
         return self.decoder(z).view_as(x), mean, logvar, z
 
@@ -62,7 +65,8 @@ def alone(name: str, member: int, hyper: Mapping[str, float | torch.Tensor]) -> 
     """Terms and gradients of one member by plain autograd, its frozen network a copy that needs no gradient."""
     net, frozen = Networks(member), Networks(member).requires_grad_(False)
     x, noise, order = batch(10 * member)
-    terms = OBJECTIVES[name].function(forward(net(x, noise), x, order, net.aux, frozen.aux), **hyper)
+    outputs = net(x, noise, OBJECTIVES[name].posterior)
+    terms = OBJECTIVES[name].function(forward(outputs, x, order, net.aux, frozen.aux), **hyper)
     (terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss).backward()
     return terms, {key: torch.zeros_like(p) if p.grad is None else p.grad for key, p in net.named_parameters()}
 
@@ -94,7 +98,7 @@ class TestEveryObjective:
         net = Networks(1)
         x, noise, _ = batch(10)
         with torch.no_grad():
-            logits, mean, logvar, _ = net(x, noise)
+            logits, mean, logvar, _ = net(x, noise, OBJECTIVES[name].posterior)
         p = torch.sigmoid(logits)
         recon = [-(x[b] * p[b].log() + (1 - x[b]) * (1 - p[b]).log()).sum().item() for b in range(BATCH)]
         kl = [(0.5 * (mean[b] ** 2 + logvar[b].exp() - 1 - logvar[b])).tolist() for b in range(BATCH)]
@@ -129,7 +133,7 @@ class TestEveryObjective:
                 return functional_call(base.aux, part, (z,))  # type: ignore[no-any-return]
 
             detached = {key: w.detach() for key, w in weights.items()}
-            outputs = functional_call(base, dict(weights), (x, noise))
+            outputs = functional_call(base, dict(weights), (x, noise, OBJECTIVES[name].posterior))
             out = forward(outputs, x, order, aux, lambda z: aux(z, detached))
             terms = OBJECTIVES[name].function(out, **hyper)
             total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss

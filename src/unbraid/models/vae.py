@@ -9,6 +9,7 @@ from unbraid.errors import UnbraidError
 
 ImageShape = tuple[int, int, int]  # (C, H, W)
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+Posterior = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (mean, logvar) of a batch, changed together
 Initialiser = Callable[[Layer, torch.Generator], None]
 
 
@@ -40,9 +41,13 @@ class VAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         return self.decoder(z)
 
-    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(logits, mean, logvar, z) with z = mean + exp(logvar / 2) * noise [B, L]."""
+    def forward(
+        self, x: Tensor, noise: Tensor, posterior: Posterior | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(logits, mean, logvar, z) with z = mean + exp(logvar / 2) * noise [B, L], after `posterior` where given."""
         mean, logvar = self.encode(x)
+        if posterior is not None:
+            mean, logvar = posterior(mean, logvar)
         z = mean + torch.exp(0.5 * logvar) * noise
         return self.decode(z), mean, logvar, z
 

@@ -7,8 +7,9 @@ hyper-parameter, so that one function serves one model or, under torch.func.vmap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
+from unbraid.objectives import ada_gvae, ada_ml_vae
 from unbraid.objectives.annealed_vae import annealed_vae
 from unbraid.objectives.beta_tcvae import beta_tcvae
 from unbraid.objectives.beta_tcvae_mss import beta_tcvae_mss
@@ -41,6 +42,8 @@ class Objective:
     description: str
     defaults: Mapping[str, str] = field(default_factory=dict)  # schedules, as text, in place of signature defaults
     aux: Aux | None = None
+    # of pairs of images, the batch's first half beside its second: (mean, logvar) [B, L] -> the same, before z is drawn
+    posterior: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -60,6 +63,16 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "dip_vae_i": Objective(dip_vae_i, "covariance of the means near the identity (Kumar 2018)"),
     "dip_vae_ii": Objective(dip_vae_ii, "covariance of the codes near the identity (Kumar 2018)"),
+    "ada_gvae": Objective(
+        ada_gvae.ada_gvae,
+        "beta-VAE of pairs that share factors, which ones unknown; shared posteriors averaged (Locatello 2020)",
+        posterior=ada_gvae.posterior,
+    ),
+    "ada_ml_vae": Objective(
+        ada_ml_vae.ada_ml_vae,
+        "the same, shared posteriors multiplied (Locatello 2020)",
+        posterior=ada_ml_vae.posterior,
+    ),
     "unfold": Objective(
         unfold,
         "latents opened in turn under a sub-Gaussian prior (ours; the demo's)",

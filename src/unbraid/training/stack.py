@@ -39,6 +39,7 @@ class Stack:
         self.members = members
         first = members[0]
         self.objective, self.likelihood, self.n_data = first.objective, first.likelihood, first.n_data
+        self.posterior = first.posterior
         self.one_stream = len({member.config.seed for member in members}) == 1  # the same images for all
         self.networks = first.networks()
         self.stacked: dict[str, dict[str, Tensor]] = {}
@@ -84,7 +85,8 @@ class Stack:
         hyper: Mapping[str, Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """(the loss that is differentiated, what is logged) of one member."""
-        logits, mean, logvar, z = functional_call(self.networks["model"], dict(weights["model"]), (x, noise))
+        arguments = x, noise, self.posterior
+        logits, mean, logvar, z = functional_call(self.networks["model"], dict(weights["model"]), arguments)
         aux = self._aux(weights.get("aux"))
         detached = {key: value.detach() for key, value in weights.get("aux", {}).items()}
         forward = Forward(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unbraid import randomness, runs, schedules
 from unbraid.config import Config, fitted
+from unbraid.data.pairs import pairs
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
 from unbraid.probability import LIKELIHOODS
@@ -34,10 +35,11 @@ class Trainer:
     def __init__(self, config: Config, dataset: Dataset, device: torch.device) -> None:
         self.config = config = fitted(config, dataset)
         self.device, self.n_data = device, len(dataset)
-        self.batches: Batches = dataset.batches(config.batch_size, seed=config.seed, device=device)
+        self.batches = _batches(config, dataset, device)
         self.model = runs.to_device(runs.build_model(config, dataset.image_shape), device)
         objective = OBJECTIVES[config.objective]
         self.objective: Callable[..., Terms] = objective.function
+        self.posterior = objective.posterior
         self.aux: torch.nn.Module | None = None
         if objective.aux is not None:
             self.aux = runs.to_device(
@@ -78,7 +80,7 @@ class Trainer:
 
     def terms(self, inputs: "Inputs", step: int) -> Terms:
         x, noise, permutation = inputs.x, inputs.noise, inputs.permutation
-        logits, mean, logvar, z = self.model(x, noise)
+        logits, mean, logvar, z = self.model(x, noise, self.posterior)
         frozen = None if self.aux is None else _frozen(self.aux)
         forward = Forward(x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, self.aux, frozen)
         return self.objective(forward, **self.hyper_at(step))
@@ -198,6 +200,12 @@ class Trainer:
             for name, value in state.items()
             if isinstance(value, Tensor)
         }
+
+
+def _batches(config: Config, dataset: Dataset, device: torch.device) -> Batches:
+    if OBJECTIVES[config.objective].posterior is None:
+        return dataset.batches(config.batch_size, seed=config.seed, device=device)
+    return pairs(dataset, config.batch_size, seed=config.seed, device=device, changed=config.pair_changes)
 
 
 def _at(value: schedules.Schedule | float, step: int) -> float:
