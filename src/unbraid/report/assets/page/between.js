@@ -16,7 +16,12 @@ function showBetween(view) {
     BETWEEN_SHARES.map((share) =>
       element(
         "button",
-        { type: "button", class: "thumb", "aria-label": `${Math.round(100 * share)} % of the way`, onclick: () => goBetween(share) },
+        {
+          type: "button",
+          class: "thumb",
+          "aria-label": `${Math.round(100 * share)} % of the way`,
+          onclick: () => goBetween(share),
+        },
         element("canvas", { width, height, "aria-hidden": "true" }),
       ),
     ),

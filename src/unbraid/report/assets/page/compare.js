@@ -58,7 +58,11 @@ async function comparedSide(run, source) {
       { class: "compare-row", "--own": `var(--series-${latent % 10})` },
       element("span", { class: "name" }, element("b", {}, `z${latent}`), ` ${view.follows[latent] ?? ""}`),
       Array.from({ length: COMPARED_FRAMES }, (_, n) =>
-        picture(made[1 + row * COMPARED_FRAMES + n], run.imageShape, `z${latent} at ${decimal(codes[row * COMPARED_FRAMES + n][latent], 1)}`),
+        picture(
+          made[1 + row * COMPARED_FRAMES + n],
+          run.imageShape,
+          `z${latent} at ${decimal(codes[row * COMPARED_FRAMES + n][latent], 1)}`,
+        ),
       ),
     ),
   );
@@ -71,8 +75,18 @@ async function comparedSide(run, source) {
     element(
       "div",
       { class: "compare-pair" },
-      element("figure", {}, picture(pixelsOf(source, run.imageShape), run.imageShape, "the image"), element("figcaption", {}, "image")),
-      element("figure", {}, picture(made[0], run.imageShape, "its reconstruction"), element("figcaption", {}, "reconstruction")),
+      element(
+        "figure",
+        {},
+        picture(pixelsOf(source, run.imageShape), run.imageShape, "the image"),
+        element("figcaption", {}, "image"),
+      ),
+      element(
+        "figure",
+        {},
+        picture(made[0], run.imageShape, "its reconstruction"),
+        element("figcaption", {}, "reconstruction"),
+      ),
     ),
     rows,
   );

@@ -23,7 +23,10 @@ function showCurves(view) {
   });
   const others = Object.keys(log).filter((name) => name !== "step" && !/^kl_\d+$/.test(name) && varies(log[name]));
   const select = byId("curve-choice");
-  fill(select, others.map((name) => element("option", {}, name)));
+  fill(
+    select,
+    others.map((name) => element("option", {}, name)),
+  );
   if (others.includes("elbo")) select.value = "elbo";
   const other = () =>
     chart(byId("curve-other"), {
@@ -40,7 +43,13 @@ const varies = (values) => values.some((value) => value !== values[0] && value !
 /** Lines over steps, in a figure with a line of values that never changes its height. */
 function chart(place, { title, steps, series, logarithmic = false }) {
   const readings = series.map(({ name, colour }) =>
-    element("span", { class: "reading" }, element("i", { "--own": colour, "aria-hidden": "true" }), `${name} `, element("b", {})),
+    element(
+      "span",
+      { class: "reading" },
+      element("i", { "--own": colour, "aria-hidden": "true" }),
+      `${name} `,
+      element("b", {}),
+    ),
   );
   const at = element("span", { class: "reading" });
   const canvas = drawing("svg", { tabindex: 0, role: "img" });
@@ -78,7 +87,9 @@ function chart(place, { title, steps, series, logarithmic = false }) {
     const y = (value) => top + (height - top - bottom) * (1 - (transform(value) - low) / (high - low));
     place_ = { x, y };
     const ticks = logarithmic ? decades(10 ** low, 10 ** high) : rounds(low, high, 4);
-    const stepTicks = rounds(steps[0], steps.at(-1), width / 80).filter((step) => step >= steps[0] && step <= steps.at(-1));
+    const stepTicks = rounds(steps[0], steps.at(-1), width / 80).filter(
+      (step) => step >= steps[0] && step <= steps.at(-1),
+    );
     marker = drawing("line", { class: "marker", y1: top, y2: height - bottom });
     dots = series.map(({ colour }) => drawing("circle", { r: 3.5, "--own": colour, class: "dot" }));
     canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -96,7 +107,12 @@ function chart(place, { title, steps, series, logarithmic = false }) {
         drawing("text", { class: "tick-text", x: x(step), y: height - 6, "text-anchor": "middle" }, shortStep(step)),
       ),
       series.map(({ values, colour, dashes }) =>
-        drawing("path", { class: "line", "--own": colour, "stroke-dasharray": dashes ?? "none", d: pathOf(steps, values, x, y) }),
+        drawing("path", {
+          class: "line",
+          "--own": colour,
+          "stroke-dasharray": dashes ?? "none",
+          d: pathOf(steps, values, x, y),
+        }),
       ),
       marker,
       dots,
@@ -139,7 +155,8 @@ function rounds(low, high, count) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const unit = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
   const found = [];
-  for (let n = Math.ceil(low / unit - 1e-9); n * unit <= high + 1e-9 * unit; n++) found.push(Number((n * unit).toPrecision(12)));
+  for (let n = Math.ceil(low / unit - 1e-9); n * unit <= high + 1e-9 * unit; n++)
+    found.push(Number((n * unit).toPrecision(12)));
   return found;
 }
 

@@ -71,7 +71,10 @@ async function* decodeMany(run, codes, together = 8) {
   const pixels = run.imageShape.reduce((a, b) => a * b);
   for (let at = 0; at < codes.length; at += together) {
     const part = codes.slice(at, at + together);
-    const images = await decode(run, part.flatMap((code) => Array.from(code)));
+    const images = await decode(
+      run,
+      part.flatMap((code) => Array.from(code)),
+    );
     for (let n = 0; n < part.length; n++) yield images.slice(n * pixels, (n + 1) * pixels);
     await new Promise((next) => setTimeout(next));
   }

@@ -1,6 +1,6 @@
 // An animated GIF (version 89a) of small images.
 
-/** Images [C * H * W] in [0, 1] -> a GIF, each pixel `factor` pixels wide and high, shown for `delay` hundredths of a second. */
+/** Images [C * H * W] in [0, 1] -> a GIF; a pixel becomes `factor` x `factor`, an image lasts `delay` / 100 seconds. */
 function gif(images, [channels, height, width], factor, delay) {
   const area = height * width;
   const keys = images.map((image) => Uint32Array.from({ length: area }, (_, at) => keyOf(image, at, channels, area)));
@@ -55,7 +55,9 @@ function fewColours(images) {
   for (const [n, { keys }] of boxes.entries()) {
     const weight = keys.reduce((sum, key) => sum + counts.get(key), 0);
     for (const channel of [0, 1, 2]) {
-      palette[3 * n + channel] = Math.round(keys.reduce((sum, key) => sum + counts.get(key) * part(key, channel), 0) / weight);
+      palette[3 * n + channel] = Math.round(
+        keys.reduce((sum, key) => sum + counts.get(key) * part(key, channel), 0) / weight,
+      );
     }
     for (const key of keys) places.set(key, n);
   }

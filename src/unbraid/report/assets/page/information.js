@@ -24,7 +24,7 @@ function showInformation(view) {
             "button",
             {
               type: "button",
-              class: `cell ${value > 0.76 ? "strong" : value > 0.58 ? "middling" : ""}`, // so that the number stays legible
+              class: `cell ${value > 0.76 ? "strong" : value > 0.58 ? "middling" : ""}`, // its number's colour
               ...heat(value),
               "aria-label": `z${latent} and ${name}: ${decimal(value)}`,
               onclick: () => {
@@ -48,7 +48,11 @@ function showInformation(view) {
 function heat(value) {
   const at = 3 * clamp(value, 0, 1);
   const below = Math.min(2, Math.floor(at));
-  return { "--below": `var(--heat-${below})`, "--above": `var(--heat-${below + 1})`, "--share": `${(100 * (at - below)).toFixed(1)}%` };
+  return {
+    "--below": `var(--heat-${below})`,
+    "--above": `var(--heat-${below + 1})`,
+    "--share": `${(100 * (at - below)).toFixed(1)}%`,
+  };
 }
 
 /** The images of a factor in its order, and where a latent stands at each. */
@@ -76,7 +80,10 @@ function showFactor(view, latent, factor) {
       element(
         "span",
         { class: "level-track", "aria-hidden": "true" },
-        element("span", { class: "level-dot", "--at": `${100 * clamp((codes[n][latent] - low) / (high - low), 0, 1)}%` }),
+        element("span", {
+          class: "level-dot",
+          "--at": `${100 * clamp((codes[n][latent] - low) / (high - low), 0, 1)}%`,
+        }),
       ),
       thumbnail(image, hand.run.imageShape),
       element("small", {}, labels[n]),
@@ -86,7 +93,11 @@ function showFactor(view, latent, factor) {
     byId("factor"),
     element("h3", {}, `${name}, and where z${latent} stands`),
     element("div", { class: "levels", "--own": `var(--series-${latent % 10})`, "--count": images.length }, thumbs),
-    element("p", { class: "note" }, `${others} The dots run from ${decimal(low, 1)} at the foot to ${decimal(high, 1)}. `),
+    element(
+      "p",
+      { class: "note" },
+      `${others} The dots run from ${decimal(low, 1)} at the foot to ${decimal(high, 1)}. `,
+    ),
     element("button", { type: "button", onclick: () => focusSlider(latent) }, `To the slider of z${latent}`),
   );
 }

@@ -36,7 +36,10 @@ async function readDataset(block, shape) {
   return {
     gallery: images.map((image, n) => ({ image, label: gallery.labels[n] })),
     factors: await Promise.all(
-      factors.map(async (factor) => ({ ...factor, images: await spriteImages(factor.sprite, factor.labels.length, shape) })),
+      factors.map(async (factor) => ({
+        ...factor,
+        images: await spriteImages(factor.sprite, factor.labels.length, shape),
+      })),
     ),
   };
 }
@@ -102,7 +105,10 @@ async function begin() {
   betweenListeners();
   compareListeners();
   const choice = byId("run-choice");
-  fill(choice, report.runs.map((run) => element("option", { value: run.index }, run.name)));
+  fill(
+    choice,
+    report.runs.map((run) => element("option", { value: run.index }, run.name)),
+  );
   choice.addEventListener("change", () => showRun(Number(choice.value)));
   byId("run-choice-box").hidden = report.runs.length < 2;
   byId("copy-commands").addEventListener("click", () => copy(byId("commands").textContent).then(() => say("Copied.")));

@@ -53,7 +53,8 @@ async function paintPad() {
 }
 
 /** What the pictures of the plane depend on. */
-const padKey = () => [hand.run.block, pad.x, pad.y, ...hand.z].map((v, n) => (n - 3 === pad.x || n - 3 === pad.y ? "" : v)).join();
+const padKey = () =>
+  [hand.run.block, pad.x, pad.y, ...hand.z].map((v, n) => (n - 3 === pad.x || n - 3 === pad.y ? "" : v)).join();
 
 function showPoint() {
   const { x, y } = pad;
@@ -92,7 +93,10 @@ function padListeners() {
     if (!step) return;
     event.preventDefault();
     rest();
-    for (const [latent, direction] of [[pad.x, step[0]], [pad.y, step[1]]]) {
+    for (const [latent, direction] of [
+      [pad.x, step[0]],
+      [pad.y, step[1]],
+    ]) {
       const [low, high] = hand.run.view.range[latent];
       moveLatent(latent, clamp(hand.z[latent] + 0.1 * direction, low, high));
     }

@@ -7,7 +7,9 @@ function columnsOfRuns() {
   const { runs } = report;
   const names = new Set(runs.flatMap((run) => Object.keys(run.settings)));
   const differs = (name) => new Set(runs.map((run) => JSON.stringify(run.settings[name] ?? null))).size > 1;
-  const settings = [...names].filter(differs).map((name) => ({ name, kind: "setting", of: (run) => run.settings[name], text: plain }));
+  const settings = [...names]
+    .filter(differs)
+    .map((name) => ({ name, kind: "setting", of: (run) => run.settings[name], text: plain }));
   const results = [...new Set(runs.flatMap((run) => Object.keys(run.results)))].map((name) => ({
     name: name.replaceAll("_", " "),
     kind: "result",
@@ -40,27 +42,34 @@ function drawTable(columns) {
   const { runs } = report;
   const order = runs.map((_, n) => n);
   const column = columns.find(({ name }) => name === table.column);
-  if (table.column === "run") order.sort((a, b) => runs[a].name.localeCompare(runs[b].name, "en", { numeric: true }) * (table.down ? -1 : 1));
+  if (table.column === "run")
+    order.sort((a, b) => runs[a].name.localeCompare(runs[b].name, "en", { numeric: true }) * (table.down ? -1 : 1));
   else if (column) order.sort((a, b) => compared(column.of(runs[a]), column.of(runs[b])));
   const wordy = ({ of }) => runs.some((run) => typeof of(run) === "string");
-  const head = [{ name: "run", of: (run) => run.name }, ...columns].map((each) => [each.name, wordy(each)]).map(([name, words]) =>
-    element(
-      "th",
-      { scope: "col", class: words ? "words" : null, "aria-sort": table.column === name ? (table.down ? "descending" : "ascending") : "none" },
+  const head = [{ name: "run", of: (run) => run.name }, ...columns]
+    .map((each) => [each.name, wordy(each)])
+    .map(([name, words]) =>
       element(
-        "button",
+        "th",
         {
-          type: "button",
-          onclick: () => {
-            table.down = table.column === name ? !table.down : true;
-            table.column = name;
-            drawTable(columns);
-          },
+          scope: "col",
+          class: words ? "words" : null,
+          "aria-sort": table.column === name ? (table.down ? "descending" : "ascending") : "none",
         },
-        name,
+        element(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              table.down = table.column === name ? !table.down : true;
+              table.column = name;
+              drawTable(columns);
+            },
+          },
+          name,
+        ),
       ),
-    ),
-  );
+    );
   const bounds = columns.map(({ of }) => {
     const values = runs.map((run) => asNumber(of(run))).filter((value) => value !== null);
     return [Math.min(...values), Math.max(...values)];
@@ -91,7 +100,10 @@ function drawTable(columns) {
 /** The order of two cells; whatever is missing comes last, whichever way. */
 function compared(one, other) {
   if (one == null || other == null) return (one == null) - (other == null);
-  const order = typeof one === "number" && typeof other === "number" ? one - other : String(one).localeCompare(String(other), "en", { numeric: true });
+  const order =
+    typeof one === "number" && typeof other === "number"
+      ? one - other
+      : String(one).localeCompare(String(other), "en", { numeric: true });
   return table.down ? -order : order;
 }
 
@@ -102,7 +114,13 @@ function scatterChoices(columns) {
       place,
       order.map((kind) => {
         const members = columns.map((column, n) => [column, n]).filter(([column]) => column.kind === kind);
-        return members.length ? element("optgroup", { label: `${kind}s` }, members.map(([{ name }, n]) => element("option", { value: n }, name))) : null;
+        return members.length
+          ? element(
+              "optgroup",
+              { label: `${kind}s` },
+              members.map(([{ name }, n]) => element("option", { value: n }, name)),
+            )
+          : null;
       }),
     );
   groups(x, ["setting", "score", "result"]);
@@ -131,12 +149,17 @@ function scaleOf({ of, kind, text }) {
   return { low: -0.5, high: different.length - 0.5, at, ticks: () => different.map((value, n) => [n, text(value)]) };
 }
 
+const saidOf = ({ name, of, text }, run) => `${name} ${text(of(run))}`;
+
 /** A point a run. */
 function scatter(across, up) {
   const box = byId("scatter");
   const { runs } = report;
   const [sx, sy] = [scaleOf(across), scaleOf(up)];
-  const canvas = drawing("svg", { role: "img", "aria-label": `${up.name} of ${runs.length} runs over ${across.name}; the table above has the numbers` });
+  const canvas = drawing("svg", {
+    role: "img",
+    "aria-label": `${up.name} of ${runs.length} runs over ${across.name}; the table above has the numbers`,
+  });
   const readout = element("p", { class: "readings", "aria-hidden": "true" }, "\u00a0");
   const plot = element("div", { class: "plot" }, canvas);
   fill(box, plot, readout);
@@ -155,17 +178,33 @@ function scatter(across, up) {
         cy: y(vy),
         r: 6,
         onclick: () => showRun(index),
-        onpointerenter: () => (readout.textContent = `${run.name}: ${across.name} ${across.text(across.of(run))}, ${up.name} ${up.text(up.of(run))}`),
+        onpointerenter: () =>
+          (readout.textContent = `${run.name}: ${saidOf(across, run)}, ${saidOf(up, run)}`),
         onpointerleave: () => (readout.textContent = "\u00a0"),
       });
     });
     fill(
       canvas,
-      sy.ticks(5).map(([value, text]) =>
-        drawing("g", { class: "tick", transform: `translate(0 ${y(value)})` }, drawing("line", { x1: left, x2: width - right }), drawing("text", { x: left - 6, dy: "0.32em", "text-anchor": "end" }, text)),
+      sy
+        .ticks(5)
+        .map(([value, text]) =>
+          drawing(
+            "g",
+            { class: "tick", transform: `translate(0 ${y(value)})` },
+            drawing("line", { x1: left, x2: width - right }),
+            drawing("text", { x: left - 6, dy: "0.32em", "text-anchor": "end" }, text),
+          ),
+        ),
+      sx
+        .ticks(width / 110)
+        .map(([value, text]) =>
+          drawing("text", { class: "tick-text", x: x(value), y: height - bottom + 18, "text-anchor": "middle" }, text),
+        ),
+      drawing(
+        "text",
+        { class: "axis", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" },
+        across.name,
       ),
-      sx.ticks(width / 110).map(([value, text]) => drawing("text", { class: "tick-text", x: x(value), y: height - bottom + 18, "text-anchor": "middle" }, text)),
-      drawing("text", { class: "axis", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, across.name),
       points,
     );
   });

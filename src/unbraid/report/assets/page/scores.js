@@ -14,12 +14,25 @@ function showScores(view) {
       "tr",
       {},
       element("th", { scope: "row" }, name, about ? element("small", {}, about.description) : null),
-      element("td", { class: "number" }, brief(score), about && !about.higher ? element("small", {}, "lower is better") : null),
+      element(
+        "td",
+        { class: "number" },
+        brief(score),
+        about && !about.higher ? element("small", {}, "lower is better") : null,
+      ),
       element("td", { class: "strip-cell" }, unit ? strip(score, published) : null),
-      element("td", { class: "parts" }, Object.entries(parts).map(([part, value]) => element("span", {}, `${part.replaceAll("_", " ")} ${brief(value)}`))),
+      element(
+        "td",
+        { class: "parts" },
+        Object.entries(parts).map(([part, value]) =>
+          element("span", {}, `${part.replaceAll("_", " ")} ${brief(value)}`),
+        ),
+      ),
     );
   });
-  const head = ["metric", "score", "from 0 to 1, beside published scores", "parts"].map((name) => element("th", { scope: "col" }, name));
+  const head = ["metric", "score", "from 0 to 1, beside published scores", "parts"].map((name) =>
+    element("th", { scope: "col" }, name),
+  );
   fill(byId("scores"), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows));
 }
 
@@ -29,7 +42,9 @@ function strip(score, published) {
   return element(
     "span",
     { class: "strip", role: "img", "aria-label": [`this run ${decimal(score)}`, ...said].join(", ") },
-    published.map(([method, value, source]) => element("i", { class: "ring", "--at": value, title: `${method} ${decimal(value)} (${source})` })),
+    published.map(([method, value, source]) =>
+      element("i", { class: "ring", "--at": value, title: `${method} ${decimal(value)} (${source})` }),
+    ),
     element("i", { class: "ours", "--at": score, title: `this run ${decimal(score)}` }),
     published.length ? element("span", { class: "strip-names", "aria-hidden": "true" }, said.join(" · ")) : null,
   );

@@ -116,7 +116,8 @@ const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 // Where nothing else wants the arrow keys, they move the chosen slider.
 document.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (!step || event.target !== document.body || event.ctrlKey || event.metaKey || event.altKey || !hand.run?.block) return;
+  if (!step || event.target !== document.body || event.ctrlKey || event.metaKey || event.altKey || !hand.run?.block)
+    return;
   event.preventDefault();
   rest();
   const [low, high] = hand.run.view.range[hand.chosen];
