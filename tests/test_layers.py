@@ -21,6 +21,7 @@ FLOORS = (
     "pictures tables sklearn report",
     "study",
     "cli",
+    "__main__",
 )
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms.split()}
 ONLY_IN = {"matplotlib": {"figures"}, "ray": {"study"}, "pickle": set()}

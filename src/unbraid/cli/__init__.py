@@ -6,6 +6,7 @@ A command is a function that adds its arguments to a parser, in a file here, and
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,9 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point: 0 done, 1 a run of a study failed, 2 refused with one sentence, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _print_anywhere()
+    threading.excepthook = _of_a_thread
     try:
         code = _call(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the program was started with its output closed
+            sys.stdout.flush()
         return code
     except UnbraidError as error:
         return _say(f"unbraid: {error}", EXIT_REFUSED)
@@ -32,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(file=sys.stderr)  # ends the line of ^C or of a progress bar
         return _say(f"unbraid: {str(interruption) or 'interrupted'}", EXIT_INTERRUPTED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must the flush at exit find it gone
+        _give_up_output()
         return 0
     except OSError as error:
+        _give_up_output()
         where = f" {error.filename}" if error.filename else ""
         return _say(f"unbraid: the system refused{where}: {error.strerror or error}", EXIT_REFUSED)
     except (MemoryError, RuntimeError) as error:
@@ -62,6 +66,21 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(
         words in str(error) for words in ("out of memory", "can't allocate memory", "not enough memory")
     )
+
+
+def _of_a_thread(failed: threading.ExceptHookArgs) -> None:
+    """What the system refuses to a writer in the background is said once, by whoever waits for it."""
+    if not issubclass(failed.exc_type, OSError):
+        threading.__excepthook__(failed)
+
+
+def _give_up_output() -> None:
+    """Where standard output takes nothing any more, neither must the flush at exit try it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_anywhere() -> None:
