@@ -129,7 +129,7 @@ def test_nothing_is_saved_or_loaded_by_pickle() -> None:
         ("schedules.py", "from unbraid import config"),
         ("config.py", "def f():\n    from unbraid.training import train"),
         ("data/balls.py", "from unbraid.models import build"),
-        ("logs.py", "import unbraid.evaluate"),
+        ("logs/tensorboard.py", "import unbraid.evaluate"),
         ("study/grid.py", "from unbraid.cli import main"),
     ],
 )

@@ -28,6 +28,7 @@ from unbraid.probability import LIKELIHOODS
 from unbraid.registry import Parameter, lookup, parameters, suggest
 from unbraid.types import Dataset
 
+LOGGERS = ("tensorboard", "wandb", "mlflow", "trackio", "none")
 Value = bool | int | float | str
 FITTED_LIKELIHOOD = "auto"  # `likelihood` of a run until its images were looked at
 _FOR_SHADES = {"likelihood": "gaussian", "sigma": 0.25}
@@ -77,6 +78,7 @@ class Config:
     )
     log_every: int = _general(100, "steps between rows of the log")
     checkpoint_minutes: float = _general(5.0, "between checkpoints")
+    logger: str = _general("tensorboard", ", ".join(LOGGERS) + "; log.csv is written in any case")
     options: Mapping[str, Value] = dataclasses.field(default_factory=dict)  # of the chosen table entries, all of them
 
     def section(self, name: str) -> dict[str, Value]:
@@ -229,6 +231,7 @@ def _check_ranges(config: Config) -> None:
     for name, bound in least.items():
         if getattr(config, name) < bound:
             raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")
+    lookup(dict.fromkeys(LOGGERS), config.logger, "logger")
     if config.threads > _MOST_THREADS:
         raise UnbraidError(f"threads must be at most {_MOST_THREADS}, not {config.threads}")
     for name, value in config.flat().items():

@@ -52,8 +52,8 @@ SCORES = "scores.json"
 ERROR = "error.json"
 LOCK = ".lock"
 
-# where a run is computed and how often it is saved are not what it is
-FREE_SETTINGS = ("device", "checkpoint_minutes")
+# where a run is computed, how often it is saved and who else is told are not what it is
+FREE_SETTINGS = ("device", "checkpoint_minutes", "logger")
 
 
 # bytes; what a run of ours writes stays far below, and what is larger is not read

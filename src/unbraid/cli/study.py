@@ -31,6 +31,7 @@ def study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, help="groups side by side (default: one a core; 1 on a GPU)")
     parser.add_argument("--stack", type=int, help="runs trained as one program at most (default: 32 on a GPU, else 1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--logger", help="tensorboard (default), wandb, mlflow, trackio or none")
     parser.add_argument("--theme", choices=["light", "dark"], default="light", help="of the figures")
     parser.set_defaults(run=_run_study)
 
@@ -50,7 +51,8 @@ def _run_study(chosen: argparse.Namespace) -> int:
         if (number := getattr(chosen, name)) is not None and number < 1:
             raise UnbraidError(f"{name} must be at least 1, not {number}")
     found = file.with_seeds(found, chosen.seeds, chosen.seed)
-    over = {"device": chosen.device} | ({"steps": chosen.steps} if chosen.steps is not None else {})
+    named = {"device": chosen.device, "steps": chosen.steps, "logger": chosen.logger}
+    over = {name: value for name, value in named.items() if value is not None}
     cells = grid.cells(found, str(path), over)
     options = Options(chosen.jobs or 0, chosen.address, chosen.gpus, chosen.stack or 0)
     out = chosen.out or Path("runs") / found.name

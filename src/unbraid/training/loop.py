@@ -9,7 +9,7 @@ from typing import Any
 
 from unbraid import runs
 from unbraid.errors import UnbraidError
-from unbraid.logs import TensorBoard
+from unbraid.logs import logger
 from unbraid.probability import LIKELIHOODS
 from unbraid.progress import progress
 from unbraid.surroundings import interrupts
@@ -37,7 +37,7 @@ class Member:
         self.began = self.row_began = time.monotonic()
         self.row_start = self.start
         self.log = runs.Log(self.folder, self.start)
-        self.board = TensorBoard(self.folder / runs.TENSORBOARD, self.start)
+        self.board = logger(self.folder, self.start, self.trainer.config)
 
     def row(self, done: int) -> str:
         """Writes the next row of the log; returns it in brief."""

@@ -1,9 +1,9 @@
-"""TensorBoard: the numbers of log.csv, and reconstructions and traversals as the run goes on."""
+"""What every logger is told: the numbers of log.csv, and reconstructions and traversals as the run goes on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -17,32 +17,34 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-class TensorBoard:
-    """Event files in `folder`; opened at a step, what a killed run wrote beyond it is hidden."""
+class Logger(ABC):
+    """Opened at a step of a run and closed at its end; several may be open in one process."""
 
-    def __init__(self, folder: Path, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+    @abstractmethod
+    def numbers(self, values: Mapping[str, float], step: int) -> None: ...
 
-        self.writer = SummaryWriter(str(folder), purge_step=step + 1)
+    @abstractmethod
+    def picture(self, name: str, picture: Tensor, step: int) -> None:
+        """`picture` is [C, H, W] in [0, 1]."""
 
-    def __enter__(self) -> "TensorBoard":
+    def flush(self) -> None:  # noqa: B027 - most keep nothing back
+        """Everything so far is safe when this returns: what a checkpoint covers must outlive a kill."""
+
+    @abstractmethod
+    def close(self, failed: bool) -> None: ...
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.writer.close()
-
-    def flush(self) -> None:
-        """Everything so far is on the disk when this returns: what a checkpoint covers must outlive a kill."""
-        self.writer.flush()
+        self.close(kind is not None)
 
     def scalars(self, row: Mapping[str, float]) -> None:
-        step = int(row["step"])
-        for name, value in row.items():
-            if name != "step":
-                tag = f"kl/{name.removeprefix('kl_')}" if name.startswith("kl_") else name
-                self.writer.add_scalar(tag, value, step)
+        """A row of the log; the KL of the latents goes under "kl/"."""
+        names = {name: f"kl/{name.removeprefix('kl_')}" if name.startswith("kl_") else name for name in row}
+        self.numbers({names[name]: value for name, value in row.items() if name != "step"}, int(row["step"]))
 
     def images(self, model: "VAE", dataset: Dataset, mean: Callable[[Tensor], Tensor], step: int, seed: int) -> None:
         """Ten originals over their reconstructions; one image with every latent moved from -3 to 3, a row each."""
@@ -56,11 +58,16 @@ class TensorBoard:
             codes = code[:1].repeat(size, _SHOWN, 1)
             codes[torch.arange(size), :, torch.arange(size)] = torch.linspace(-3, 3, _SHOWN, device=device)
             traversed = mean(model.decode(codes.flatten(0, 1)))
-        self.writer.add_image("reconstructions", _grid(torch.cat([x, reconstructed])), step)
-        self.writer.add_image("traversals", _grid(traversed), step)
+        self.picture("reconstructions", _grid(torch.cat([x, reconstructed])), step)
+        self.picture("traversals", _grid(traversed), step)
 
 
 def _grid(images: Tensor) -> Tensor:
     """[rows * 10, C, H, W] -> one picture [C, rows * H, 10 * W] in [0, 1]."""
     rows = images.clamp(0, 1).unflatten(0, (-1, _SHOWN))  # [R, 10, C, H, W]
     return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2).cpu()
+
+
+def as_bytes(picture: Tensor) -> Tensor:
+    """[C, H, W] in [0, 1] -> uint8 [H, W, 3], as most services take it."""
+    return (255 * picture).round().byte().expand(3, -1, -1).permute(1, 2, 0)
