@@ -52,8 +52,19 @@ class Opened:
         )
 
     def settled(self) -> None:
-        """Two pictures' time after the last change."""
-        self.page.evaluate("new Promise(done => setTimeout(done, 120))")
+        """Waits until the picture has stayed as it is for a while."""
+        script = """new Promise(done => {
+            let [last, same] = ['', 0];
+            const look = () => {
+                const now = document.querySelector('#picture').toDataURL();
+                same = now === last ? same + 1 : 0;
+                last = now;
+                if (same === 5) done();
+                else setTimeout(look, 60);
+            };
+            look();
+        })"""
+        self.page.evaluate(script)
 
 
 Open = Callable[..., Opened]
