@@ -17,7 +17,7 @@ FLOORS = (
     "config",
     "runs recipes",
     "logs surroundings survey evaluate export",
-    "training selection codes",
+    "training selection codes hub",
     "pictures tables sklearn report",
     "study",
     "cli",

@@ -35,6 +35,7 @@ _MODULES = (
     "data",
     "evaluate",
     "figures",
+    "hub",
     "metrics",
     "models",
     "objectives",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unbraid import __version__
-from unbraid.cli import codes, data, demo, export, figures, listing, report, score, study, train
+from unbraid.cli import codes, data, demo, export, figures, listing, push, report, score, study, train
 from unbraid.errors import UnbraidError
 from unbraid.registry import lookup, suggest
 
@@ -148,6 +148,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "select": ("rank the runs of a study without labels", study.select),
     "encode": ("write the codes of images to a table", codes.encode),
     "decode": ("draw the images that a table of codes stands for", codes.decode),
+    "push": ("put a run on the Hugging Face Hub", push.push),
     "data": ("list, show and build data sets", data.data),
     "objectives": ("list the training objectives", listing.objectives),
     "models": ("list the architectures", listing.models),

@@ -1,0 +1,151 @@
+"""The Hub: what is pushed loads again, from a stand-in that keeps folders as the Hub keeps repositories."""
+
+import fnmatch
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+import yaml
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from small_runs import small_run
+
+import unbraid
+from unbraid import hub, pictures, runs
+from unbraid.cli import main
+from unbraid.config import resolve
+from unbraid.errors import UnbraidError
+from unbraid.metrics import Result
+from unbraid.runs import Run
+
+
+class Hub:
+    """Repositories as folders, behind the calls of huggingface_hub."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.private: dict[str, bool] = {}
+
+    def api(self, **options: Any) -> "Hub":
+        assert options["library_name"] == "unbraid"
+        return self
+
+    def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> str:
+        if not re.fullmatch(r"[\w-]+/[\w.-]+", repo_id):
+            raise HFValidationError(f"Repo id must be in the form user/name: '{repo_id}'")
+        (self.root / repo_id).mkdir(parents=True, exist_ok=exist_ok)
+        self.private[repo_id] = private
+        return f"https://hub.test/{repo_id}"
+
+    def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> None:
+        shutil.copytree(folder_path, self.root / repo_id, dirs_exist_ok=True)
+
+    def snapshot_download(
+        self, repo_id: str, *, revision: str | None, token: str | None, local_dir: Path, allow_patterns: list[str]
+    ) -> str:
+        if not (self.root / repo_id).is_dir():
+            raise LocalEntryNotFoundError("Cannot reach the Hub,\nand there is no copy here")
+        for file in (self.root / repo_id).rglob("*"):
+            name = file.relative_to(self.root / repo_id).as_posix()
+            if file.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in allow_patterns):
+                (local_dir / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, local_dir / name)
+        return str(local_dir)
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    found = Hub(tmp_path / "there")
+    monkeypatch.setattr(huggingface_hub, "HfApi", found.api)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", found.snapshot_download)
+    monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = small_run("beta_vae", tmp_path_factory.mktemp("hub") / "run")
+    pictures.draw_curves(run)
+    runs.write_scores(run.path, {"mig": Result(0.625, {})}, 0)
+    return run
+
+
+def test_what_is_pushed_loads_again(there: Hub, trained: Run) -> None:
+    assert hub.push(trained.path, "someone/squares") == "https://hub.test/someone/squares"
+    again = unbraid.hub.load("someone/squares", device="cpu")
+    assert again.config == trained.config and again.facts == trained.facts
+    z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.decode(z), trained.decode(z))
+    assert runs.read_scores(again.path)["metrics"]["mig"]["score"] == 0.625
+    assert there.private == {"someone/squares": False}
+
+
+def test_the_card(there: Hub, trained: Run) -> None:
+    hub.push(trained.path, "someone/squares")
+    text = (there.root / "someone/squares/README.md").read_text(encoding="utf-8")
+    _, head, body = text.split("---\n", 2)
+    found = yaml.safe_load(head)
+    assert found["library_name"] == "unbraid" and "beta_vae" in found["tags"]
+    assert found["model-index"][0]["results"][0]["metrics"] == [{"type": "mig", "name": "mig", "value": 0.625}]
+    assert 'unbraid.hub.load("someone/squares")' in body and "| mig | 0.625 |" in body and "1x16x16" in body
+    assert resolve(yaml.safe_load(body.split("```yaml\n")[1].split("```")[0])) == trained.config
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", body):
+        assert (there.root / "someone/squares" / picture).is_file()
+    assert "training_curves.png" in body
+
+
+def test_nothing_but_the_run_goes_there(there: Hub, trained: Run, tmp_path: Path) -> None:
+    """No checkpoints, events or stray files, and no folders of whoever trained it."""
+    shutil.copytree(trained.path, tmp_path / "run")
+    (tmp_path / "run" / "secret.txt").write_text("secret")
+    config = {**trained.config.flat(), "data": "images", "path": str(tmp_path / "home" / "faces")}
+    runs.write_config(tmp_path / "run", resolve(config))
+    assert main(["push", str(tmp_path / "run"), "someone/squares", "--private"]) == 0
+    names = {file.relative_to(there.root / "someone/squares").as_posix() for file in there.root.rglob("*.*")}
+    assert names == {
+        "README.md", "config.yaml", "run.json", "weights.safetensors", "log.csv", "scores.json",
+        "figures/training_curves.png",
+    }  # fmt: skip
+    assert str(tmp_path) not in (there.root / "someone/squares/config.yaml").read_text()
+    assert resolve(yaml.safe_load((there.root / "someone/squares/config.yaml").read_text())).options["path"] == "faces"
+    assert there.private == {"someone/squares": True}
+
+
+def test_what_others_put_there_is_checked(there: Hub, trained: Run, tmp_path: Path) -> None:
+    hub.push(trained.path, "someone/squares")
+    repository = there.root / "someone/squares"
+    (repository / "evil.py").write_text("raise SystemExit")
+    (repository / "weights.safetensors").write_bytes(b"\x80\x02cos\nsystem\n")
+    with pytest.raises(UnbraidError, match="cannot read"):
+        hub.load("someone/squares")
+    assert not list(tmp_path.joinpath("cache").rglob("evil.py"))
+    (repository / "config.yaml").write_text("!!python/object/apply:os.system [exit]")
+    with pytest.raises(UnbraidError, match="is not a config in YAML"):
+        hub.load("someone/squares")
+
+
+@pytest.mark.parametrize("repo", ["someone/none", "../../x", "..", "/etc/passwd"])
+def test_what_is_not_there(there: Hub, repo: str) -> None:
+    with pytest.raises(UnbraidError) as refused:
+        hub.load(repo)
+    assert repo in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_what_is_not_taken(there: Hub, trained: Run, tmp_path: Path) -> None:
+    with pytest.raises(UnbraidError, match='the Hub does not give or take "squares": Repo id must be'):
+        hub.push(trained.path, "squares")
+    shutil.copytree(trained.path, tmp_path / "run")
+    runs.write_facts(tmp_path / "run", {**trained.facts, "state": "stopped"})
+    with pytest.raises(UnbraidError, match=r"is not finished \(stopped\)"):
+        hub.push(tmp_path / "run", "someone/squares")
+
+
+def test_without_the_extra(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UnbraidError, match=r'pip install "unbraid\[hub\]"'):
+        hub.push(trained.path, "someone/squares")
