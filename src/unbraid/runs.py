@@ -195,7 +195,7 @@ def last_row(path: Path) -> dict[str, float]:
     try:
         with (path / LOG).open("rb") as file:
             names = file.readline().decode().rstrip().split(",")
-            file.seek(max(file.seek(0, 2) - 4096, 0))
+            file.seek(max(file.seek(0, 2) - 65536, 0))
             end = file.read().decode()
         cells = end.splitlines()[-1].split(",")
         return dict(zip(names, map(float, cells), strict=True)) if end.endswith("\n") else {}

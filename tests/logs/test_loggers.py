@@ -1,6 +1,10 @@
 """Loggers of other services: what their own readers find, where their packages are installed."""
 
+import json
+import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,7 @@ from unbraid import config, runs
 from unbraid.errors import UnbraidError
 from unbraid.logs import LOGGERS
 from unbraid.logs.service import identity
-from unbraid.training import resume
+from unbraid.training import Interrupted, resume
 
 OPTIONAL = [name for name in LOGGERS if name not in ("tensorboard", "none")]
 
@@ -52,10 +56,6 @@ def test_a_run_is_called_as_its_folders_are(tmp_path: Path, monkeypatch: pytest.
 
 def stopped_and_resumed(folder: Path, logger: str) -> list[dict[str, str]]:
     """The rows of the log of a run that stopped on its way."""
-    import signal
-
-    from unbraid.training import Interrupted
-
     with pytest.raises(Interrupted):
         stop = {24: lambda: signal.raise_signal(signal.SIGINT)}
         small_run("beta_vae", folder, Eventful(squares(), stop), logger=logger)
@@ -98,5 +98,11 @@ class TestServices:
     def test_trackio(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
         pytest.importorskip("trackio")
-        stopped_and_resumed(tmp_path / "study" / "run", "trackio")
-        assert [file for file in (tmp_path / "trackio").rglob("*") if file.is_file()]
+        rows = stopped_and_resumed(tmp_path / "study" / "run", "trackio")
+        (database,) = (tmp_path / "trackio").glob("study*.db")
+        with closing(sqlite3.connect(database)) as connection:
+            found = connection.execute("select step, metrics from metrics").fetchall()
+        logged = [(step, json.loads(metrics)) for step, metrics in found]
+        losses = {step: metrics["loss"] for step, metrics in logged if "loss" in metrics}
+        assert losses == {int(row["step"]): pytest.approx(float(row["loss"]), rel=1e-5) for row in rows}
+        assert sum("traversals" in metrics for _, metrics in logged) == 10
