@@ -389,10 +389,10 @@ def to_device(network: "Network", device: "torch.device") -> "Network":
     """
     import torch
 
-    from unbraid.models import fast_linear
+    from unbraid.models import acceleration
 
-    if device.type == "cpu" and fast_linear.is_faster():
-        fast_linear.accelerate(network)
+    if device.type == "cpu" and acceleration.is_faster():
+        acceleration.accelerate(network)
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
     return network.to(device, memory_format=layout)  # type: ignore[call-overload]
 

@@ -1,11 +1,13 @@
-"""The dense layers of oneDNN against those of torch, in float64 where it matters which of the two is nearer."""
+"""The faster kernels against torch's own, in float64 where it matters which of the two is nearer."""
 
 import pytest
 import torch
 from torch import nn
 
 from unbraid.models import ARCHITECTURES, build, fast_linear
-from unbraid.models.fast_linear import FastLinear, accelerate
+from unbraid.models.acceleration import accelerate
+from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_upsampling import FastUpsampling
 
 needs_onednn = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this build of torch is without oneDNN"
@@ -48,8 +50,8 @@ def test_values_and_gradients_are_those_of_the_exact_product(shape: tuple[int, i
 @needs_onednn
 def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    product = fast_linear._product
-    monkeypatch.setattr(fast_linear, "_product", lambda *a: calls.append(1) or product(*a))
+    product = fast_linear.product
+    monkeypatch.setattr(fast_linear, "product", lambda *a: calls.append(1) or product(*a))
     net = nn.Sequential(layer(200, 100))
     accelerate(net)
     net(torch.randn(5, 200, generator=rng(0))).sum().backward()
@@ -82,3 +84,40 @@ def test_every_architecture_gives_the_same_with_it(name: str) -> None:
     noise = torch.randn(4, plain.latent_dim, generator=rng(6))
     for mine, theirs in zip(ours(x, noise), plain(x, noise), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("channels", "kernel", "padding", "more", "size"),
+    [((32, 1), 4, 1, 0, (5, 7)), ((8, 8), 3, 1, 1, (4, 4)), ((8, 3), 3, 0, 0, (6, 3)), ((5, 2), 4, 1, 0, (2, 9))],
+)
+def test_upsampling(channels: tuple[int, int], kernel: int, padding: int, more: int, size: tuple[int, int]) -> None:
+    inputs, outputs = channels
+    plain, ours = (
+        nn.utils.skip_init(nn.ConvTranspose2d, inputs, outputs, kernel, 2, padding, output_padding=more)
+        for _ in range(2)
+    )
+    for net in (plain, ours):
+        net.weight.data = torch.randn(net.weight.shape, generator=rng(0))
+        net.bias.data = torch.randn(outputs, generator=rng(1))
+    accelerate(ours)
+    assert type(ours) is FastUpsampling and type(plain) is nn.ConvTranspose2d
+    results = []
+    for net in (plain, ours):
+        x = torch.randn(3, inputs, *size, generator=rng(2)).requires_grad_()
+        out = net(x)
+        out.backward(torch.randn(out.shape, generator=rng(3)))
+        results.append([out.detach(), x.grad, net.weight.grad, net.bias.grad])
+    for theirs, mine in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+@needs_onednn
+def test_wide_or_other_upsampling_stays_as_it_is() -> None:
+    made = [
+        nn.ConvTranspose2d(8, 16, 4, 2, 1, device="meta"),
+        nn.ConvTranspose2d(8, 8, 3, 1, 1, device="meta"),
+        nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=2, device="meta"),
+    ]
+    accelerate(nn.Sequential(*made))
+    assert {type(layer) for layer in made} == {nn.ConvTranspose2d}
