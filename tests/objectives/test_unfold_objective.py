@@ -29,12 +29,31 @@ def test_all_open_without_the_fourth_moment_is_beta_tcvae(out: Forward) -> None:
 
 
 @pytest.mark.parametrize(
-    ("opened", "extra"), [(0, (1, 1, 1, 1)), (2, (0, 0, 1, 1)), (2.25, (0, 0, 0.75, 1)), (4, (0, 0, 0, 0))]
+    ("opened", "shut"), [(0, (1, 1, 1, 1)), (2, (0, 0, 1, 1)), (2.25, (0, 0, 0.75, 1)), (4, (0, 0, 0, 0))]
 )
-def test_closed_latents_pay_more_for_their_kl(out: Forward, opened: float, extra: tuple[float, ...]) -> None:
+def test_closed_latents_rest_and_open_ones_pay_their_kl(out: Forward, opened: float, shut: tuple[float, ...]) -> None:
     terms = unfold(out, beta=2.0, tau=0.0, kappa=0.0, opened=opened, closed=50.0)
-    expected = terms.logs["recon"] + sum((2 + 50 * e) * k for e, k in zip(extra, terms.logs["kl"], strict=True))
-    assert torch.allclose(terms.loss, torch.as_tensor(expected))
+    expected = terms.logs["recon"].item()
+    for latent, c in enumerate(shut):
+        rest = sum(m**2 + (v + 4) ** 2 for m, v in zip(out.mean[:, latent], out.logvar[:, latent], strict=True)) / B
+        expected += (1 - c) * 2 * terms.logs["kl"][latent].item() + c * 50 * float(rest)
+    assert terms.loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_closed_latent_goes_to_its_rest_whatever_the_images_ask() -> None:
+    """The loss of a latent that is shut is least at mean 0 and log-variance -4."""
+    zeros = torch.zeros(B, 1, 1, 1)
+
+    def loss(mean: float, logvar: float) -> float:
+        means, logvars = torch.full((B, 1), mean), torch.full((B, 1), logvar)
+        forward = Forward(zeros, zeros, means, logvars, means, LIKELIHOODS["bernoulli"].nll, N)
+        return float(unfold(forward, tau=0.0, opened=0.0).loss)
+
+    at_rest = loss(0.0, -4.0)
+    assert all(
+        loss(mean, logvar) > at_rest
+        for mean, logvar in [(0.0, 0.0), (0.1, -4.0), (-0.1, -4.0), (0.0, -3.9), (0.0, -4.1)]
+    )
 
 
 def test_the_fourth_moment_tells_axes_from_diagonals() -> None:
