@@ -4,7 +4,7 @@
 
 The studies are the 18 runs of the bouncing balls (3 nets x 2 data sets x 3 betas) and 12 seeds and betas of burgess on
 dSprites, cut to so many steps. The ways: one after another as each peer trains them (eager modules, a DataLoader), one
-after another by our own trainer with one thread and with one a core, in processes side by side with one thread each, and
+after another by our own trainer with one thread and with one a core, in processes of one thread each side by side, and
 stacked as one program. Only steps are timed, after a warm-up, so that start-up costs of a short study do not count; a
 study of real length is made of steps.
 """
@@ -97,11 +97,11 @@ def stacked(configs: Sequence[Config], steps: int) -> float:
     return total
 
 
-def _share(waiting: Any, started: Any, steps: int, configs: Sequence[Config]) -> None:
+def _share(waiting: Any, started: Any, steps: int, settings: Sequence[dict[str, Any]]) -> None:
     """A process of `in_processes`: it warms up, waits for the others, and trains what comes."""
     memory_kept()
     with threads(1), denormals_flushed():
-        trainers = [trainer(config) for config in configs]
+        trainers = [trainer(resolve(each)) for each in settings]
         for each in trainers:
             for number in range(_WARM_UP):
                 each.step(number)
@@ -116,7 +116,8 @@ def in_processes(configs: Sequence[Config], steps: int) -> float:
     waiting, started = context.Queue(), context.Barrier(cores() + 1)
     for index in [*range(len(configs)), *[None] * cores()]:
         waiting.put(index)
-    workers = [context.Process(target=_share, args=(waiting, started, steps, configs)) for _ in range(cores())]
+    settings = [config.flat() for config in configs]
+    workers = [context.Process(target=_share, args=(waiting, started, steps, settings)) for _ in range(cores())]
     for worker in workers:
         worker.start()
     started.wait()
@@ -130,7 +131,11 @@ def _in_its_own_process(way: str, configs: Sequence[Config], steps: int) -> floa
     """What one way does to the process (memory, denormals) must not help the next."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(WAYS[way], (configs, steps))
+        return pool.apply(_resolved, (way, [config.flat() for config in configs], steps))
+
+
+def _resolved(way: str, settings: Sequence[dict[str, Any]], steps: int) -> float:
+    return WAYS[way]([resolve(each) for each in settings], steps)
 
 
 WAYS: dict[str, Callable[[Sequence[Config], int], float]] = {
