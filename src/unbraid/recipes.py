@@ -6,13 +6,14 @@ from unbraid import config as configs
 from unbraid.config import Config
 from unbraid.schedules import piecewise
 
-_DEMO_STEPS = 8_000
+_DEMO_STEPS = 10_000
 
 
 def demo(steps: str | int | None = None, **settings: Any) -> Config:
     """The demo's config; its schedules are shares of `steps`, so that a shorter demo is the same course in small.
 
-    Two latents are open at first and become the positions, the third becomes the size; then all are.
+    Two latents are open at first and become the positions, the third becomes the size; then all are, and one or two more
+    take up the kind of shape and how it is turned.
     """
     total = configs.resolve({"steps": _DEMO_STEPS if steps is None else steps}).steps
 
@@ -26,10 +27,10 @@ def demo(steps: str | int | None = None, **settings: Any) -> Config:
         "data": "dsprites",
         "model": "swift",
         "objective": "unfold",
-        "beta": course(0, 1, 0.35, 1, 0.7, 0.5),
-        "tau": course(0, 5, 0.4, 5, 0.75, 3),
+        "beta": course(0, 1, 0.5, 1, 0.8, 0.5),
+        "tau": course(0, 5, 0.6, 5, 0.9, 2),
         "kappa": 2.0,
-        "opened": course(0, 2, 0.15, 2, 0.3, 3, 0.45, 4, 0.7, 10),
+        "opened": course(0, 2, 0.12, 2, 0.24, 3, 0.34, 10),
         "lr": course(0, 1e-3, 0.65, 1e-3, 1, 0),
         "prune": 0.05,
         "batch_size": 64,
