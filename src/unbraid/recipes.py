@@ -6,7 +6,7 @@ from unbraid import config as configs
 from unbraid.config import Config
 from unbraid.schedules import piecewise
 
-_DEMO_STEPS = 10_000
+_DEMO_STEPS = 16_000
 
 
 def demo(steps: str | int | None = None, **settings: Any) -> Config:
