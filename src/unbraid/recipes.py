@@ -12,8 +12,8 @@ _DEMO_STEPS = 16_000
 def demo(steps: str | int | None = None, **settings: Any) -> Config:
     """The demo's config; its schedules are shares of `steps`, so that a shorter demo is the same course in small.
 
-    Two latents are open at first and become the positions, the third becomes the size; then all are, and one or two more
-    take up the kind of shape and how it is turned.
+    Two latents are open at first and become the positions, the third becomes the size; then all are, and one or two
+    more take up the kind of shape and how it is turned.
     """
     total = configs.resolve({"steps": _DEMO_STEPS if steps is None else steps}).steps
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from unbraid.errors import UnbraidError
 from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_upsampling import FastUpsampling
 
 OPSET = 18
 BATCH = "batch"  # the name of the first dimension, which may have any size
@@ -95,6 +96,7 @@ LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     FastLinear: _linear,
     nn.Conv2d: _convolution("Conv"),
     nn.ConvTranspose2d: _convolution("ConvTranspose"),
+    FastUpsampling: _convolution("ConvTranspose"),
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
     nn.PixelShuffle: _pixel_shuffle,
