@@ -21,7 +21,7 @@ from unbraid import export, models, runs
 from unbraid.errors import UnbraidError
 from unbraid.export import torch_file
 from unbraid.models import ARCHITECTURES, VAE
-from unbraid.models.fast_linear import accelerate
+from unbraid.models.acceleration import accelerate
 from unbraid.models.initialisation import fan_in_uniform
 from unbraid.probability import LIKELIHOODS
 from unbraid.runs import Run
@@ -67,8 +67,9 @@ def test_every_architecture_answers_as_in_pytorch(name: str, shape: tuple[int, i
     np.testing.assert_allclose(decoded["x_hat"], run.decode(codes), atol=1e-5)
 
 
-def test_layers_made_faster_for_this_machine_are_exported_as_what_they_are(untraced: None) -> None:
-    run = made(models.build("mlp", (1, 16, 16)))
+@pytest.mark.parametrize("model", ["mlp", "burgess"])
+def test_layers_made_faster_for_this_machine_are_exported_as_what_they_are(model: str, untraced: None) -> None:
+    run = made(models.build(model, (1, 64, 64)))
     plain = export.onnx_models(run)
     accelerate(run.model)
     assert export.onnx_models(run) == plain
