@@ -81,6 +81,13 @@ class TestEncode:
         assert list(columns(tmp_path / f"codes{suffix}")["image"]) == names
 
     @pytest.mark.parametrize("suffix", FORMATS)
+    def test_names_that_are_no_text(self, trained: Run, tmp_path: Path, suffix: str) -> None:
+        """A file system may hold any bytes, which Python reads as surrogates."""
+        names = [f"{n}\udcff.png" for n in range(N)]
+        codes.encode(trained, squares(), tmp_path / f"codes{suffix}", names=names)
+        assert columns(tmp_path / f"codes{suffix}")["image"] == [f"{n}\\udcff.png" for n in range(N)]
+
+    @pytest.mark.parametrize("suffix", FORMATS)
     def test_in_many_parts(self, trained: Run, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / f"codes{suffix}"
         codes.encode(trained, squares(), path)

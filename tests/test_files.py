@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unbraid.files import replacing, write_json, write_table, write_text
+from unbraid.files import replacing, sweep, write_json, write_table, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -55,6 +55,14 @@ def test_a_kill_in_the_block_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_text() == "old"
     write_text(path, "new")  # what the killed process left over is in nobody's way
     assert path.read_text() == "new"
+    left, mine = next(tmp_path.glob(".*.tmp")), tmp_path / ".mine.tmp"
+    mine.write_text("no file of ours")
+    sweep(tmp_path)
+    assert left.exists(), "it may be written at this very moment"
+    for file in (left, mine):
+        os.utime(file, (0, 0))
+    sweep(tmp_path)
+    assert names(tmp_path) == [".mine.tmp", "a.txt"]
 
 
 def test_writers_side_by_side_do_not_share_a_temporary_file(tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 import csv
 import json
 import os
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from unbraid.errors import UnbraidError
+
+_TEMPORARY = re.compile(r"\.\d+-[0-9a-f]{8}\.tmp$")
+_LEFT_OVER = 3600.0  # seconds after which no writer is still at it
 
 
 @contextmanager
@@ -53,6 +57,14 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def sweep(folder: Path) -> None:
+    """Removes what processes that were killed as they wrote left in `folder` more than an hour ago."""
+    for file in folder.glob(".*.tmp"):
+        with suppress(OSError):  # another process may be sweeping too
+            if _TEMPORARY.search(file.name) and file.is_file() and time.time() - file.stat().st_mtime > _LEFT_OVER:
+                file.unlink()
 
 
 def _take_place(temporary: Path, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from unbraid import runs
+from unbraid import files, runs
 from unbraid.errors import UnbraidError
 
 
@@ -29,6 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
         why = getattr(error, "strerror", None) or error
         raise UnbraidError(f"cannot write the run folder {folder}: {why}") from None
     try:
+        files.sweep(folder)
         yield
     finally:
         lock.release()

@@ -40,7 +40,8 @@ def encode(
         shapes = list(run.model.image_shape), list(dataset.image_shape)
         raise UnbraidError(f"this run takes images {shapes[0]}, and these are {shapes[1]}: resize them")
     found = names if names is not None else getattr(dataset, "names", ())
-    index = np.array(found, np.str_) if len(found) else np.arange(n)
+    named = [name.encode(errors="backslashreplace").decode() for name in found]  # no table takes bytes that are no text
+    index = np.array(named, np.str_) if named else np.arange(n)
 
     def parts() -> Iterator[Part]:
         done = 0
