@@ -110,6 +110,12 @@ class TestForms:
         at_most = np.where(X.max() == X, limits[1], X.astype(float))
         np.testing.assert_allclose(model.transform(beyond), model.transform(at_most))
 
+    def test_a_likelihood_that_the_data_choose(self) -> None:
+        settings = {"width": 8, "likelihood": "auto"}
+        for X, chosen in ((self.images() > 0, "bernoulli"), (np.random.default_rng(0).random((9, 16)), "gaussian")):
+            model = Disentangler(**{**QUICK, "settings": settings}).fit(X)
+            assert model.config_["likelihood"] == chosen
+
     def test_features_that_never_vary(self) -> None:
         assert np.isfinite(Disentangler(**QUICK).fit_transform(np.full((5, 3), 7.0))).all()
 
@@ -140,6 +146,7 @@ class TestRefusals:
             ({"model": "swift"}, "swift cannot take 8x8 images"),
             ({"device": "warp"}, 'no device called "warp"'),
             ({"lr": 1e30}, "the loss stopped being a number"),
+            ({"objective": "ada_gvae"}, "pairs of images that share factors need two or more factors"),
         ],
     )
     def test_parameters(self, values: dict[str, Any], sentence: str, digits: tuple[np.ndarray, np.ndarray]) -> None:

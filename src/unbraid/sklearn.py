@@ -84,7 +84,7 @@ class Disentangler(TransformerMixin, BaseEstimator):
             if not trainer.is_finite():
                 raise UnbraidError("the loss stopped being a number: try a smaller lr, or settings={'clip': 1000}")
         # double precision, or the code of a row would depend on the rows beside it; accelerators are too slow at it
-        self.config_ = config.flat()
+        self.config_ = trainer.config.flat()
         self.model_ = trainer.model.double() if device.type == "cpu" else trainer.model
         return self
 
@@ -217,6 +217,14 @@ class _Shuffled:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         return self.layout.shape
+
+    @property
+    def binary(self) -> bool:
+        return bool(np.isin(self.rows, self.limits).all())
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        return ()
 
     def __len__(self) -> int:
         return len(self.rows)

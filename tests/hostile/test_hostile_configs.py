@@ -1,7 +1,6 @@
 """Config files that were made to harm: read as they are meant, or refused in one sentence."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from hypothesis import strategies as st
 from unbraid import config
 from unbraid.config import resolve
 from unbraid.study.presets import PRESETS
+
+resource = pytest.importorskip("resource", reason="needs POSIX, which tells how much memory was used")
 
 GOOD = [
     resolve(settings).to_yaml().encode()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import struct
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from unbraid.cli import main
 from unbraid.errors import UnbraidError
 from unbraid.metrics import Result
 from unbraid.study.presets import PRESETS
+
+resource = pytest.importorskip("resource", reason="needs POSIX, which tells how much memory was used")
 
 BALLS = ["--data", "balls", "--size", "8", "--model", "balls_conv", "--latent-dim", "3", "--batch-size", "8"]
 needs_links = pytest.mark.skipif(os.name != "posix", reason="needs symbolic links")
