@@ -173,6 +173,24 @@ class TestAgain:
         with pytest.raises(UnbraidError, match=f"jobs must be at least 1, not {jobs}"):
             study(tmp_path, jobs=jobs)
 
+    def test_scores_are_taken_again_where_they_would_be_others(self, tmp_path: Path) -> None:
+        def scored(text: str) -> list[float]:
+            return [runs.read_scores(outcome.folder)["metrics"]["mig"]["score"] for outcome in study(tmp_path, text)]
+
+        first = scored(SHORT)
+        assert scored(SHORT.replace("points: 300", "points: 200")) != first
+        other = SHORT.replace("scores:", "score_data: {n_balls: 2}\nscores:")
+        assert scored(other) != first
+        assert scored(SHORT) == first
+
+    def test_what_else_lies_in_the_folder_is_left_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "theirs").mkdir()
+        (tmp_path / "theirs" / runs.CONFIG).write_text("of: another program\n")
+        (tmp_path / "notes.txt").write_text("mine")
+        assert [outcome.error for outcome in study(tmp_path, SHORT)] == [None] * 3
+        assert (tmp_path / "theirs" / runs.CONFIG).read_text() == "of: another program\n"
+        assert (tmp_path / "notes.txt").exists() and not (tmp_path / "set-aside").exists()
+
     def test_an_unknown_engine(self, tmp_path: Path) -> None:
         with pytest.raises(UnbraidError, match='no engine called "rai"; did you mean "ray"'):
             study(tmp_path, engine="rai")

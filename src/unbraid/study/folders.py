@@ -70,51 +70,57 @@ def run_folders(folder: Path) -> list[Path]:
 def prepared(cells: Sequence[Cell], out: Path) -> list[Path]:
     """Where each run lies or will lie, found by its hash; what a killed process left half done is put right.
 
-    A folder with a damaged file is set aside, not removed: the run is then done again.
+    A run of this study with a damaged file is set aside, not removed, and then done again. What else lies in `out` is
+    left alone.
     """
     for left in out.glob(".*.tmp"):
         left.unlink(missing_ok=True)
+    wanted, names = {cell.hash for cell in cells}, {cell.name for cell in cells}
     places: dict[str, Path] = {}
     for path in run_folders(out):
-        with run_lock(path):
-            for left in path.rglob(".*.tmp"):
-                left.unlink(missing_ok=True)
-            digits = _hash_if_sound(path)
-        if digits is None:
+        digits = _hash(path)
+        if digits in wanted:
+            with run_lock(path):
+                for left in path.rglob(".*.tmp"):
+                    left.unlink(missing_ok=True)
+                sound = _is_sound(path)
+            if not sound:
+                _set_aside(path)
+            elif digits not in places or runs.steps_done(path) > runs.steps_done(places[digits]):
+                places[digits] = path
+        elif path.name in names:  # its config is damaged, or was edited by hand: it is not the run that it is called
             _set_aside(path)
-        elif digits not in places or runs.steps_done(path) > runs.steps_done(places[digits]):
-            places[digits] = path
-    taken = set(places.values())
-    folders = []
-    for cell in cells:
-        path = places.get(cell.hash, out / cell.name)
-        if cell.hash not in places and path in taken:  # a config that was edited by hand: it is another run now
-            _set_aside(path)
-        folders.append(path)
-    return folders
+    return [places.get(cell.hash, out / cell.name) for cell in cells]
 
 
-def _hash_if_sound(path: Path) -> str | None:
-    """The hash of the run's config; None where one of the files that going on depends on is damaged."""
+def _hash(path: Path) -> str | None:
+    """The hash of the run's config; None where that cannot be read."""
+    try:
+        return hash_of(runs.read_config(path))
+    except UnbraidError:
+        return None
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether the files that going on depends on are whole; scores that are not are removed, to be taken again."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        config = runs.read_config(path)
         finished = runs.state(path) == "finished"
         weights = path / (runs.WEIGHTS if finished else runs.CHECKPOINT)
-        if finished and runs.last_row(path).get("step") != config.steps:
-            return None
+        if finished and runs.last_row(path).get("step") != runs.read_config(path).steps:
+            return False
         if finished or weights.is_file():
             with safe_open(weights, framework="np"):  # the header tells the length of the file
                 pass
     except (UnbraidError, OSError, SafetensorError):
-        return None
-    for derived in (runs.read_scores, runs.read_error):
+        return False
+    for read, name in ((runs.read_scores, runs.SCORES), (runs.read_error, runs.ERROR)):
         try:
-            derived(path)
+            read(path)
         except UnbraidError:
-            (path / {runs.read_scores: runs.SCORES, runs.read_error: runs.ERROR}[derived]).unlink()
-    return hash_of(config)
+            (path / name).unlink()
+    return True
 
 
 def _set_aside(path: Path) -> None:
