@@ -18,6 +18,7 @@ dataset = unbraid.data.from_arrays(
 
 run = unbraid.train(
     data=dataset,
+    likelihood="bernoulli",  # a Gaussian is what such shades would get by default
     model="burgess",
     objective="beta_vae",
     beta=0.3,  # an image of few pixels has few nats to tell: a larger beta leaves most latents unused

@@ -79,7 +79,10 @@ class _Npy:
         version = np.lib.format.read_magic(stream)
         if version not in _HEADERS:
             raise ValueError(f"version {version[0]}.{version[1]} of the format is not supported")
-        self.shape, fortran_order, self.dtype = _HEADERS[version](stream)
+        try:
+            self.shape, fortran_order, self.dtype = _HEADERS[version](stream)
+        except Exception as error:  # Python's own reader of literals raises anything at all on broken text
+            raise ValueError(f"its header cannot be read: {error or type(error).__name__}") from None
         if self.dtype.hasobject:
             raise ValueError("an array holds Python objects, which could run code: save it as numbers")
         if fortran_order and len(self.shape) > 1:

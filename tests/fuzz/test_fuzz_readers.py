@@ -1,0 +1,31 @@
+"""The fuzzing of the readers of data, in short and, in the slow suite, in full: each reader in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FUZZER = Path(__file__).with_name("fuzz_readers.py")
+NAMES = ["png", "jpeg", "tiff", "webp", "gif", "npy", "npz", "hdf5", "csv", "parquet"]
+
+
+def fuzz(reader: str, cases: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(FUZZER), reader, "--cases", str(cases)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert found["cases"] >= cases and found["refused"] > cases / 20, found
+
+
+@pytest.mark.parametrize("reader", NAMES)
+def test_some_hundred_files_made_to_harm(reader: str) -> None:
+    fuzz(reader, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", NAMES)
+def test_ten_thousand_files_made_to_harm(reader: str) -> None:
+    fuzz(reader, 10_000)
