@@ -37,6 +37,17 @@ def test_own_images(run: Callable[[str], str], tmp_path: Path) -> None:
     assert pictures(tmp_path) == {"digits.png": True}
 
 
+def test_picture_folder(run: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
+    printed = run("picture_folder.py")
+    numbers = re.search(r"likelihood gaussian, (\d) of 6 latents in use\n.*explicitness (\d\.\d\d) of 1", printed)
+    assert numbers is not None
+    assert int(numbers[1]) >= 3 and float(numbers[2]) > 0.9  # pixels alone tell nearly every digit
+    assert pictures(tmp_path / "runs" / "digits" / "figures")["traversals.png"]
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+    assert len(list((tmp_path / "digits").glob("*.png"))) == 1797
+
+
 def test_python_api(run: Callable[[str], str], tmp_path: Path) -> None:
     numbers = re.search(r"reconstruction (\d+) -> (\d+) nats.*\nmig (0\.\d\d), irs (0\.\d\d)", run("python_api.py"))
     assert numbers is not None

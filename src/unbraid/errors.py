@@ -4,5 +4,14 @@
 class UnbraidError(ValueError):
     """A user's mistake in one sentence: what came, what was allowed, what to do.
 
-    The command line prints it without a traceback and exits with code 2.
+    The command line prints it without a traceback and exits with code 2. What cannot be printed, such as a line break
+    in the name of a file, is written out, so that it stays one line and no file can move a terminal's cursor.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence))
+
+
+def printable(text: str) -> str:
+    """One line: line breaks, control characters and broken Unicode as their escapes."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

@@ -130,6 +130,14 @@ class TestSkipped:
             pytest.skip("this file system has Unicode names alone")
         assert len(load(str(folder), size=12)) == 2
 
+    def test_with_a_name_that_would_break_the_line(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        data_files.pictures(folder, 2)
+        path = table(folder / "t.csv", ["path"], ["000.png"], ["no\n\x1b[2Jsuch.png"])
+        assert len(load(path, size=12)) == 1
+        assert "no\\n\\x1b[2Jsuch.png: No such file" in capsys.readouterr().err
+        with pytest.raises(UnbraidError, match=r"the first, no\\n\\x1b\[2Jsuch.png: No such"):
+            load(table(folder / "t.csv", ["path"], ["no\n\x1b[2Jsuch.png"]))
+
     def test_all_of_them(self, folder: Path, empty_cache: Path) -> None:
         folder.mkdir()
         for number in range(3):

@@ -12,7 +12,7 @@ from typing import Any
 
 from unbraid import __version__
 from unbraid.cli import codes, data, demo, export, figures, listing, push, report, score, study, train
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.registry import lookup, suggest
 
 EXIT_REFUSED, EXIT_INTERRUPTED = 2, 130
@@ -92,7 +92,7 @@ def _print_anywhere() -> None:
 
 def _say(text: str, code: int) -> int:
     """One line: what a file says of itself must neither break it nor steer the terminal."""
-    plain = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    plain = printable(text)
     print(
         plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST // 2]} ... {plain[-_LONGEST // 2 :]}", file=sys.stderr
     )

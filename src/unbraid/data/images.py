@@ -15,7 +15,7 @@ import numpy as np
 from unbraid.data import cache, image_files, image_list
 from unbraid.data.image_list import Pictures
 from unbraid.data.stored import Stored
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.files import write_table
 from unbraid.processors import cores
 from unbraid.progress import progress
@@ -90,7 +90,7 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
                 for rows, found in _in_order(pool, decoded(channels), range(len(pictures.names))):
                     bar.advance(len(rows))
                     skipped.extend(
-                        (row, pictures.names[row], str(each))
+                        (row, printable(pictures.names[row]), str(each))
                         for row, each in zip(rows, found, strict=True)
                         if isinstance(each, UnbraidError)
                     )
@@ -103,10 +103,9 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
 
     def notes(beside: Path) -> dict[str, Any]:
         if skipped:
-            printable = [(row, name.encode(errors="backslashreplace").decode(), why) for row, name, why in skipped]
             listed = beside.with_name(f"{beside.stem}-skipped.csv")
-            write_table(listed, ["row", "file", "why"], printable)
-            _tell(printable, len(pictures.names), listed)
+            write_table(listed, ["row", "file", "why"], skipped)
+            _tell(skipped, len(pictures.names), listed)
         return {"skipped": [row for row, _, _ in skipped]}
 
     identity = [str(pictures.root.resolve()), pictures.stamps(), size, crop, colour, cut]
