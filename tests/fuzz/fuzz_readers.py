@@ -4,8 +4,8 @@
     python tests/fuzz/fuzz_readers.py READER --atheris [--seconds 120]           # guided by coverage; needs atheris
 
 Ends with code 1 where a reader raises anything but an UnbraidError of one line, takes more than 5 s of the processor or
-1 GiB, starts a program, unpickles, opens a connection or opens a file for writing outside of its folder. Prints how many
-cases were read and refused, the slowest and the peak of memory, as JSON.
+1 GiB, starts a program, unpickles, opens a connection or opens a file for writing outside of its folder. Prints
+how many cases were read and refused, the slowest and the peak of memory, as JSON.
 """
 
 import argparse
