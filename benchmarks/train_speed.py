@@ -5,6 +5,7 @@
 Each way runs in a process of its own, with one thread and with one a core, on the same images, and the faster counts:
 
 - ours: the trainer's own step, batches and noise included, and its parts apart;
+- plain: the same without our kernels (models/acceleration.py) and with memory given back to the system;
 - eager: modules as they are in their plain layout, a DataLoader over single images, torch's default Adam;
 - pythae: its trainer (0.1.2, where it is installed) with the same layers.
 
@@ -47,7 +48,7 @@ NETS: dict[str, dict[str, Any]] = {
     "balls_conv": {"data": "balls", "latent_dim": 32},
     "balls_all_conv": {"data": "balls", "latent_dim": 16},
 }
-WAYS = ("ours", "eager", "pythae")
+WAYS = ("ours", "plain", "eager", "pythae")
 _IMAGES = 20_000  # of the peers' data set in memory
 
 
@@ -112,6 +113,13 @@ def ours(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
             for name, part in zip(parts, np.diff(marks), strict=True):
                 parts[name].append(float(part))
         return found | {name: float(np.median(times)) for name, times in parts.items()} | peaks(seconds / 3)
+
+
+def plain(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
+    acceleration.is_faster = lambda: False
+    with denormals_flushed():
+        trainer, number = Trainer(of, dataset, torch.device("cpu")), iter(range(10**9))
+        return {"step": seconds_of(lambda: trainer.step(next(number)), seconds)}
 
 
 class Images(torch.utils.data.Dataset):
@@ -221,7 +229,8 @@ def pythae(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
 def measure(way: str, net: str, batch: int, count: int, seconds: float) -> dict[str, float]:
     of = config(net, batch)
     with threads(count):
-        return {"ours": ours, "eager": eager, "pythae": pythae}[way](of, runs.load_data(of), seconds)
+        ways = {"ours": ours, "plain": plain, "eager": eager, "pythae": pythae}
+        return ways[way](of, runs.load_data(of), seconds)
 
 
 def in_a_process(way: str, net: str, batch: int, count: int, seconds: float) -> dict[str, float] | None:
