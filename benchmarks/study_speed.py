@@ -97,7 +97,7 @@ def stacked(configs: Sequence[Config], steps: int) -> float:
     return total
 
 
-def _share(waiting: Any, started: Any, steps: int, settings: Sequence[dict[str, Any]]) -> None:
+def _share(waiting: Any, started: Any, finished: Any, steps: int, settings: Sequence[dict[str, Any]]) -> None:
     """A process of `in_processes`: it warms up, waits for the others, and trains what comes."""
     memory_kept()
     with threads(1), denormals_flushed():
@@ -109,22 +109,27 @@ def _share(waiting: Any, started: Any, steps: int, settings: Sequence[dict[str, 
         while (index := waiting.get()) is not None:
             for number in range(steps):
                 trainers[index].step(_WARM_UP + number)
+        finished.wait()
 
 
 def in_processes(configs: Sequence[Config], steps: int) -> float:
     context = multiprocessing.get_context("spawn")
-    waiting, started = context.Queue(), context.Barrier(cores() + 1)
+    waiting, started, finished = context.Queue(), context.Barrier(cores() + 1), context.Barrier(cores() + 1)
     for index in [*range(len(configs)), *[None] * cores()]:
         waiting.put(index)
     settings = [config.flat() for config in configs]
-    workers = [context.Process(target=_share, args=(waiting, started, steps, settings)) for _ in range(cores())]
+    workers = [
+        context.Process(target=_share, args=(waiting, started, finished, steps, settings)) for _ in range(cores())
+    ]
     for worker in workers:
         worker.start()
     started.wait()
     began = time.perf_counter()
+    finished.wait()
+    seconds = time.perf_counter() - began  # without the end of the processes, a second that a study has once
     for worker in workers:
         worker.join()
-    return time.perf_counter() - began
+    return seconds
 
 
 def _in_its_own_process(way: str, configs: Sequence[Config], steps: int) -> float:
