@@ -54,81 +54,90 @@ def folder(good: Path, tmp_path: Path) -> Path:
 # ---- generated ----
 
 
-def check(good: Path, folder: Path, number: int) -> None:
-    """So many cases of every reader."""
+TREES: dict[
+    str, tuple[Callable[[str], Any], Callable[[Any], str]]
+] = {  # readers of trees: how such are read and written
+    "facts": (json.loads, json.dumps),
+    "scores": (json.loads, json.dumps),
+    "run_config": (yaml.safe_load, yaml.safe_dump),
+}
+GENERATED = (*TREES, "weights", "checkpoint", "log")
 
-    def spoiled(file: str, content: bytes, reader: Callable[[Path], None]) -> None:
-        before = (folder / file).read_bytes() if (folder / file).exists() else b""
-        written(folder / file, content)
+
+def check(name: str, good: Path, folder: Path, number: int) -> None:
+    """So many cases of one reader: half with other bytes, half with other content."""
+    file, reader = READERS[name]
+    content = (good / file).read_bytes()
+
+    def spoiled(made: bytes) -> None:
+        written(folder / file, made)
         accepted(lambda: reader(folder))
-        written(folder / file, before)
-
-    for name in ("run_config", "facts", "weights", "checkpoint", "scores", "log"):
-        file, reader = READERS[name]
-        content = (good / file).read_bytes()
-
-        @cases(number // 2)
-        @given(edits)
-        def changed_bytes(changes: list[tuple[float, int, bytes]]) -> None:
-            spoiled(file, edited(content, changes), reader)  # noqa: B023 - called in this round of the loop
-
-        changed_bytes()
-
-    for name, load, dump in (
-        ("facts", json.loads, json.dumps),
-        ("scores", json.loads, json.dumps),
-        ("run_config", yaml.safe_load, yaml.safe_dump),
-    ):
-        file, reader = READERS[name]
-        tree = load((good / file).read_text())
-        nodes = paths(tree)
-
-        @cases(number // 2)
-        @given(st.sampled_from(nodes), values)
-        def changed_nodes(node: tuple[Any, ...], new: Any) -> None:
-            try:
-                content = dump(replaced(tree, node, new)).encode("utf-8", "surrogatepass")  # noqa: B023
-            except ValueError:  # a number that Python does not print
-                return
-            spoiled(file, content, reader)  # noqa: B023
-
-        changed_nodes()
-
-    for name in ("weights", "checkpoint"):
-        file, reader = READERS[name]
-        content = (good / file).read_bytes()
-        length = struct.unpack("<Q", content[:8])[0]
-        header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
-        nodes = paths(header)
-
-        @cases(number // 2)
-        @given(st.sampled_from(nodes), values, st.just(0) | st.integers(-2, 2) | st.integers(0, 2**64 - 1))
-        def changed_header(node: tuple[Any, ...], new: Any, off: int) -> None:
-            try:
-                made = json.dumps(replaced(header, node, new)).encode()  # noqa: B023
-            except ValueError:
-                return
-            size = struct.pack("<Q", len(made) + off if -3 < off < 3 and len(made) > 3 else off)
-            spoiled(file, size + made + body, reader)  # noqa: B023
-
-        changed_header()
 
     @cases(number // 2)
-    @given(st.lists(st.lists(st.sampled_from(["step", "kl", "", "1", "1e999", "nan", "-", '"', "\0"]), max_size=4)))
-    def other_logs(rows: list[list[str]]) -> None:
-        spoiled(runs.LOG, "\n".join(map(",".join, rows)).encode(), READERS["log"][1])
+    @given(edits)
+    def other_bytes(changes: list[tuple[float, int, bytes]]) -> None:
+        spoiled(edited(content, changes))
 
-    other_logs()
+    other_bytes()
+    if name in TREES:
+        load, dump = TREES[name]
+        other_nodes(load(content.decode()), dump, spoiled, number // 2)
+    elif name == "log":
+        other_rows(spoiled, number // 2)
+    else:
+        other_headers(content, spoiled, number // 2)
 
 
-def test_generated(good: Path, folder: Path) -> None:
-    check(good, folder, FEW)
+def other_nodes(tree: Any, dump: Callable[[Any], str], spoiled: Callable[[bytes], None], number: int) -> None:
+    @cases(number)
+    @given(st.sampled_from(paths(tree)), values)
+    def changed(node: tuple[Any, ...], new: Any) -> None:
+        try:
+            made = dump(replaced(tree, node, new)).encode("utf-8", "surrogatepass")
+        except ValueError:  # a number that Python does not print
+            return
+        spoiled(made)
+
+    changed()
+
+
+def other_headers(content: bytes, spoiled: Callable[[bytes], None], number: int) -> None:
+    length = struct.unpack("<Q", content[:8])[0]
+    header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
+
+    @cases(number)
+    @given(st.sampled_from(paths(header)), values, st.just(0) | st.integers(-2, 2) | st.integers(0, 2**64 - 1))
+    def changed(node: tuple[Any, ...], new: Any, off: int) -> None:
+        try:
+            made = json.dumps(replaced(header, node, new)).encode()
+        except ValueError:
+            return
+        spoiled(struct.pack("<Q", len(made) + off if -3 < off < 3 and len(made) > 3 else off) + made + body)
+
+    changed()
+
+
+def other_rows(spoiled: Callable[[bytes], None], number: int) -> None:
+    cells = st.sampled_from(["step", "kl", "", "1", "1e999", "nan", "-", '"', "\0"])
+
+    @cases(number)
+    @given(st.lists(st.lists(cells, max_size=4)))
+    def changed(rows: list[list[str]]) -> None:
+        spoiled("\n".join(map(",".join, rows)).encode())
+
+    changed()
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated(good: Path, folder: Path, name: str) -> None:
+    check(name, good, folder, FEW)
 
 
 @pytest.mark.slow
-def test_many_generated(good: Path, folder: Path) -> None:
+@pytest.mark.parametrize("name", GENERATED)
+def test_many_generated(good: Path, folder: Path, name: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    check(good, folder, MANY)
+    check(name, good, folder, MANY)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20
 
 
