@@ -112,7 +112,7 @@ def other_headers(content: bytes, spoiled: Callable[[bytes], None], number: int)
             made = json.dumps(replaced(header, node, new)).encode()
         except ValueError:
             return
-        spoiled(struct.pack("<Q", len(made) + off if -3 < off < 3 and len(made) > 3 else off) + made + body)
+        spoiled(struct.pack("<Q", max(len(made) + off, 0) if abs(off) < 3 else off) + made + body)
 
     changed()
 
