@@ -59,6 +59,20 @@ def test_it_answers_this_machine_alone(running: ThreadingHTTPServer) -> None:
     assert asked(running, "/../config.yaml") == (404, "there is nothing here")
 
 
+def test_a_name_that_leads_to_this_machine_is_as_strict(study: Path) -> None:
+    with server([study], "127.1", port=0, data=squares()) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        assert asked(running, "/version", Host="evil.example")[0] == 403
+        assert asked(running, "/version", Host="127.1")[0] == asked(running, "/version")[0] == 200
+        running.shutdown()
+
+
+def test_a_folder_that_goes_is_answered_with_a_sentence(running: ThreadingHTTPServer, study: Path) -> None:
+    shutil.rmtree(study)
+    status, text = asked(running, "/version")
+    assert status == 503 and "is not a run folder" in text
+
+
 def test_the_version_changes_with_what_there_is_to_see(study: Path) -> None:
     live = Live([study], squares())
     seen = [live.version()]

@@ -60,8 +60,15 @@ class Live:
 
 
 def _stamp(path: Path) -> str:
-    times = [(name, file.stat().st_mtime_ns) for name in _TELLTALES if (file := path / name).exists()]
-    return f"{path} {times}\n"
+    return f"{path} {[_written(path / name) for name in _TELLTALES]}\n"
+
+
+def _written(file: Path) -> int | None:
+    """When, in nanoseconds; None where there is no such file, or none any more."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def server(
@@ -69,13 +76,14 @@ def server(
 ) -> ThreadingHTTPServer:
     """A server of the page at http://host:port/ (port 0 takes a free one), for `serve_forever`.
 
-    On a loopback address it answers requests that name this machine and no others, so that no page from elsewhere can
-    read the runs through the browser. Raises UnbraidError for a folder without runs, or an address that is not free.
+    On a loopback address it answers requests that name this machine or `host` and no others, so that no page from
+    elsewhere can read the runs through the browser. Raises UnbraidError for a folder without runs, or an address that
+    is not free.
     """
     live = Live(paths, data)
     live.version()
     try:
-        return ThreadingHTTPServer((host, port), partial(_Handler, live, _is_loopback(host)))
+        return ThreadingHTTPServer((host, port), partial(_Handler, live, host))
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UnbraidError(f"cannot serve at {host}:{port}: {reason}; choose another --port") from None
@@ -91,28 +99,32 @@ def _is_loopback(host: str) -> bool:
 class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "unbraid", ""
 
-    def __init__(self, live: Live, local: bool, *arguments: Any) -> None:
-        self.live, self.local = live, local
+    def __init__(self, live: Live, host: str, *arguments: Any) -> None:
+        self.live, self.host = live, host
         super().__init__(*arguments)  # answers the request
 
     def do_GET(self) -> None:
         answers = {"/": (self.live.page, "text/html"), "/version": (self.live.version, "text/plain")}
-        if self.local and not _is_loopback(self._asked_host()):
+        if not self._is_for_us():
             self._answer(HTTPStatus.FORBIDDEN, "this page is for the machine that it is served on", "text/plain")
         elif self.path not in answers:
             self._answer(HTTPStatus.NOT_FOUND, "there is nothing here", "text/plain")
         else:
             make, kind = answers[self.path]
             try:
-                self._answer(HTTPStatus.OK, make(), kind)
-            except UnbraidError as error:
-                self._answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "text/plain")
+                status, text = HTTPStatus.OK, make()
+            except (UnbraidError, OSError) as error:  # such as a folder that is being removed
+                status, text, kind = HTTPStatus.SERVICE_UNAVAILABLE, str(error), "text/plain"
+            self._answer(status, text, kind)
 
-    def _asked_host(self) -> str:
+    def _is_for_us(self) -> bool:
+        """Asked by a name of this machine; by any, where others are let in."""
+        address: Any = self.server.server_address  # where it listens, by whatever name that was given
         try:
-            return urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+            asked = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
         except ValueError:
-            return ""
+            asked = ""
+        return not _is_loopback(address[0]) or _is_loopback(asked) or asked == self.host.lower()
 
     def _answer(self, status: HTTPStatus, text: str, kind: str) -> None:
         content = text.encode()
