@@ -47,6 +47,7 @@ def test_nothing_in_the_page_is_loaded_from_elsewhere(burgess: Path) -> None:
     page = build({"burgess": burgess})
     markup = re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     assert not re.search(r'(src|action)=|href="(?!#)', markup)
+    assert "Permission is hereby granted" in markup  # onnxruntime's licence goes where it goes
     assert "default-src 'none'" in markup and "unsafe-inline" not in markup and "connect-src" not in markup
 
 
@@ -194,6 +195,26 @@ def test_what_does_not_fit_in_statistics_is_computed_anew(tmp_path: Path, name: 
         details = json.loads(blocks(build(find_runs([tmp_path]), data=squares()))["run-0"])
         assert (details["variance"] == [0.1, 0.2, 0.3]) is expected
         assert (details["follows"] == ["size", "x", ""]) is expected
+
+
+def test_statistics_are_shown_where_the_data_are_elsewhere(tmp_path: Path) -> None:
+    small_run("beta_vae", tmp_path / "run")
+    found = {"posterior_variance": [0.9, 0.1, 0.2], "kl_per_latent": [0, 3, 2], "factor_names": ["size", "x"]}
+    found |= {"normalised_mutual_information": [[0, 0], [0, 0.8], [0.7, 0]]}
+    (tmp_path / "run" / runs.STATISTICS).write_text(json.dumps(found))
+    details = json.loads(blocks(build(find_runs([tmp_path])))["run-0"])
+    assert details["variance"] == [0.9, 0.1, 0.2] and details["follows"] == ["", "x", "size"]
+    assert details["information"] is None  # which needs images
+
+
+def test_a_run_whose_codes_overflow_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    small_run("beta_vae", tmp_path / "good")
+    shutil.copytree(tmp_path / "good", tmp_path / "huge")
+    tensors, metadata = runs.load_tensors(tmp_path / "huge" / runs.WEIGHTS)
+    runs.save_tensors(tmp_path / "huge" / runs.WEIGHTS, {name: 1e30 * each for name, each in tensors.items()}, metadata)
+    report = json.loads(blocks(build(find_runs([tmp_path]), data=squares()))["report"])
+    assert [run["name"] for run in report["runs"]] == ["good"]
+    assert "codes that are not finite" in report["omitted"]["huge"]
 
 
 def test_many_factors_share_the_images() -> None:

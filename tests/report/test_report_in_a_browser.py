@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,14 @@ def test_arrows_move_the_chosen_slider(opened: Opened) -> None:
     assert after[1] == pytest.approx(at[1] - 0.03, abs=1e-6)
     assert np.delete(after, 1) == pytest.approx(np.delete(at, 1))
     assert float(opened.page.locator("#slider-1").get_attribute("aria-valuetext").replace("−", "-")) == after[1]
+
+
+def test_arrows_work_after_a_button_was_pressed(opened: Opened) -> None:
+    opened.page.locator("#gallery button").nth(2).click()
+    first = int(opened.page.locator(".latent").first.get_attribute("data-latent"))
+    before = opened.code()
+    opened.page.keyboard.press("ArrowRight")
+    assert opened.code()[first] == pytest.approx(before[first] + 0.1, abs=0.011)
 
 
 def test_random_draws_from_the_prior_and_reset_goes_back(opened: Opened, trained: Run) -> None:
@@ -327,11 +336,7 @@ def test_no_accessibility_fault(open_page: Open, page_of_squares: Path) -> None:
         ] == []
 
 
-def test_names_and_settings_are_text_and_never_markup(
-    open_page: Open, trained: Run, tmp_path: Path, browser: object
-) -> None:
-    import shutil
-
+def test_names_and_settings_are_text_and_never_markup(open_page: Open, trained: Run, tmp_path: Path) -> None:
     name = "<script>document.title='x'<!--<img src=x onerror=alert(1)>"
     shutil.copytree(trained.path, tmp_path / name)
     facts = json.loads((tmp_path / name / runs.FACTS).read_text())

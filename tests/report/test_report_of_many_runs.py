@@ -111,6 +111,45 @@ def test_no_accessibility_fault(open_page: Open, study: Path, tmp_path: Path) ->
         assert [(theme, each["id"], each["nodes"][0]["html"]) for each in found["violations"]] == []
 
 
+def test_runs_of_other_sizes_leave_nothing_behind(open_page: Open, study: Path, tmp_path: Path) -> None:
+    """Ten latents, then three, then a run without weights; the plane of two latents stands at the ninth and tenth."""
+    shutil.copytree(study / "a", tmp_path / "study" / "three")
+    small_run("beta_vae", tmp_path / "study" / "ten", model="mlp", latent_dim=10)
+    runs.write_config(tmp_path / "study" / "young", runs.read_config(study / "b"))
+    opened = open_page(write_report([tmp_path / "study"], tmp_path / "study.html", data=squares())).ready()
+    opened.page.select_option("#run-choice", label="ten")
+    expect(opened.page.locator("h1")).to_have_text("ten")
+    for axis, latent in (("x", "8"), ("y", "9")):
+        opened.page.select_option(f"#pad-{axis}", latent)
+    opened.page.select_option("#compare-with", label="three")
+    expect(opened.page.locator(".compare-side")).to_have_count(2)
+    opened.page.locator("#animate").click()
+    for name in ("three", "young"):
+        opened.page.select_option("#run-choice", label=name)
+        expect(opened.page.locator("h1")).to_have_text(name)
+    expect(opened.page.locator("#untrained")).to_be_visible()
+    assert not opened.pixels().any() and opened.pixels().shape[1] == 1
+    expect(opened.page.locator("#animate")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_code_from_the_prior_is_compared_by_its_own_picture(opened: Opened) -> None:
+    opened.page.select_option("#compare-with", label="b")
+    expect(opened.page.locator(".compare-side")).to_have_count(2)
+    opened.page.evaluate("document.querySelector('.compare-side').dataset.old = ''")
+    opened.page.locator("#random").click()
+    opened.page.locator("[data-old]").wait_for(state="detached")
+    opened.settled()
+    shown = opened.pixels(".compare-side:nth-child(1) .compare-pair figure:nth-child(1) canvas")
+    np.testing.assert_array_equal(shown, opened.pixels())
+
+
+def test_sorting_keeps_the_focus(opened: Opened) -> None:
+    opened.page.locator("#runs thead button", has_text="beta").focus()
+    opened.page.keyboard.press("Enter")
+    opened.page.keyboard.press("Enter")
+    assert names(opened) == ["a", "c", "b"]
+
+
 def test_a_study_of_a_hundred_opens_at_once(open_page: Open, study: Path, tmp_path: Path) -> None:
     """The first picture is there before the browser has read the nets of the other runs."""
     for n in range(100):

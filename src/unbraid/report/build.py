@@ -70,7 +70,7 @@ def build(
                 if key not in shown:
                     shown[key] = _shown(config, data)
                 gathered[name], keys[name] = read(path, name, shown[key]), key
-            except UnbraidError as error:
+            except (UnbraidError, OSError) as error:
                 omitted[name] = str(error)
                 if len(omitted) == len(found):
                     raise

@@ -9,6 +9,7 @@ import numpy as np
 
 from unbraid import evaluate, export, runs
 from unbraid.config import GIVEN_DATA, Config
+from unbraid.errors import UnbraidError
 from unbraid.evaluate import Encoded
 from unbraid.report.datasets import Shown
 from unbraid.runs import Run
@@ -44,13 +45,16 @@ def gather(path: Path, name: str, shown: Shown | None) -> Gathered:
     if run is not None and shown is not None:
         points = _POINTS if statistics else _POINTS_OF_STATISTICS
         encoded = evaluate.encode_sample(run, shown.dataset, points=points)
+        if not (np.isfinite(encoded.mean).all() and np.isfinite(encoded.logvar).all()):
+            raise UnbraidError(f"the encoder of {path} gives codes that are not finite, and the page cannot show them")
         latents |= _of_codes(encoded, shown.dataset)
         codes["galleryCodes"] = _codes(run, shown.dataset, shown.pictured)
         codes["factorCodes"] = [_codes(run, shown.dataset, moved.indices) for moved in shown.moved]
     latents |= statistics
     if run is None or not factors:  # there are no images to show it with
         latents["information"] = None
-    active, variance = latents["active"], latents["variance"] or np.zeros(size)
+    active = latents["active"]
+    unused = latents["variance"] or [-kl for kl in latents["kl"] or np.zeros(size)]  # the more the higher
     results = _results(path, log, sum(active))
     summary = {
         "name": name,
@@ -64,7 +68,7 @@ def gather(path: Path, name: str, shown: Shown | None) -> Gathered:
     details = {
         **latents,
         **codes,
-        "order": sorted(range(size), key=lambda latent: (not active[latent], variance[latent])),
+        "order": sorted(range(size), key=lambda latent: (not active[latent], unused[latent])),
         "log": _thinned(log),
         "line": _line(config, runs.steps_done(path), results, sum(active)),
         "facts": _facts(facts),
@@ -105,22 +109,26 @@ def _of_log(log: Mapping[str, np.ndarray], size: int) -> dict[str, Any]:
 
 
 def _of_statistics(path: Path, size: int, factors: Sequence[str]) -> dict[str, Any]:
-    """What training wrote at its end; nothing where it does not fit this run."""
+    """What training wrote at its end, of `factors` or, where the data are elsewhere, of those that it names itself.
+
+    Nothing where it does not fit this run.
+    """
     if not (path / runs.STATISTICS).is_file():
         return {}
     found = runs.read_statistics(path)
     try:
         variance, kl = (np.array(found[name], float) for name in ("posterior_variance", "kl_per_latent"))
-        information = np.array(found["normalised_mutual_information"], float).reshape(size, len(factors))
-    except (KeyError, TypeError, ValueError):
+        names = tuple(factors) or tuple(map(str, found.get("factor_names", ())))
+        information = np.array(found["normalised_mutual_information"], float).reshape(size, len(names))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return {}
-    if variance.shape != (size,) or kl.shape != (size,):
+    if variance.shape != (size,) or kl.shape != (size,) or not np.isfinite(information).all():
         return {}
     return {
         "variance": variance.tolist(),
         "kl": kl.tolist(),
         "information": information.tolist(),
-        "follows": evaluate.follows(information, tuple(factors)),
+        "follows": evaluate.follows(information, names),
     }
 
 

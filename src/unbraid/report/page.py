@@ -68,6 +68,7 @@ def page(report: Mapping[str, Any], first: Sequence[str], rest: Sequence[str]) -
         "policy": policy,
         "style": style,
         "version": __version__,
+        "licence": asset("onnxruntime-web/LICENSE").strip(),
         "first": "\n".join([json_block("report", report), *first]),
         "script": script,
         "rest": "\n".join(rest),

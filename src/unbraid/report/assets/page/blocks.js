@@ -2,8 +2,8 @@
 
 /** The text of the block called `id`, once the browser has read that far. */
 async function blockText(id) {
-  const there = () => byId(id)?.nextElementSibling || (document.readyState !== "loading" && byId(id));
-  if (!there()) await new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
+  if (document.readyState === "loading" && !byId(id)?.nextElementSibling)
+    await new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
   const block = byId(id);
   if (!block) throw new Error(`the page has no part called ${id}`);
   return block.textContent;

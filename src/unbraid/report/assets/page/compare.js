@@ -20,21 +20,20 @@ function showComparison() {
   compareBoth();
 }
 
-/** The image that both are shown: the one the hand started from, or the picture itself where it started from none. */
-function comparedImage() {
-  if (hand.start.image) return hand.start.image;
-  return pixelsOf(byId("picture"), hand.run.imageShape);
-}
-
+/** Both are shown the image that the hand started from, or what this run decodes where it started from a code. */
 async function compareBoth() {
   const mine = ++comparison.stale;
+  const { run, start } = hand;
   const { other } = comparison;
   byId("compare").hidden = !other;
-  if (!other) return;
-  const image = comparedImage();
-  const source = picture(image, hand.run.imageShape, "the image that both models are given");
+  if (!other || other === run || !run.block) return;
+  const image = start.image ?? (await decode(run, start.code));
+  const source = picture(image, run.imageShape, "the image that both models are given");
   const sides = [];
-  for (const run of [hand.run, other]) sides.push(await comparedSide(run, source));
+  for (const each of [run, other]) {
+    if (mine !== comparison.stale) return;
+    sides.push(await comparedSide(each, source));
+  }
   if (mine === comparison.stale) fill(byId("compare"), sides);
 }
 
@@ -66,8 +65,6 @@ async function comparedSide(run, source) {
       ),
     ),
   );
-  const original = element("canvas");
-  paint(original, pixelsOf(source, run.imageShape), run.imageShape);
   return element(
     "div",
     { class: "compare-side" },
@@ -97,5 +94,5 @@ function compareListeners() {
     comparison.other = event.target.value === "" ? null : report.runs[event.target.value];
     compareBoth();
   });
-  on("start", () => comparison.other && compareBoth());
+  on("start", compareBoth);
 }

@@ -36,6 +36,7 @@ function showCurves(view) {
     });
   select.onchange = other;
   if (others.length) other();
+  else fill(byId("curve-other"));
 }
 
 const varies = (values) => values.some((value) => value !== values[0] && value !== null);
@@ -60,7 +61,7 @@ function chart(place, { title, steps, series, logarithmic = false }) {
 
   const transform = logarithmic ? Math.log10 : (value) => value;
   const all = series.flatMap(({ values }) => values.filter((value) => Number.isFinite(value))).map(transform);
-  let [low, high] = [Math.min(...all), Math.max(...all)];
+  let [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 0];
   if (!logarithmic && low > 0 && low < 0.5 * high) low = 0;
   if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
   let index = steps.length - 1;

@@ -43,7 +43,7 @@ function brief(value) {
   if (Number.isInteger(value)) return value.toLocaleString("en").replace("-", "−");
   if (size >= 1000) return Math.round(value).toLocaleString("en").replace("-", "−");
   if (size >= 0.001) return decimal(value, size >= 100 ? 1 : size >= 1 ? 2 : 3);
-  return value.toExponential(1).replace("-", "−").replace("e−", "e−");
+  return value.toExponential(1).replaceAll("-", "−");
 }
 
 /** Tells a screen reader, and whoever looks at the foot of the picture, what just happened. */

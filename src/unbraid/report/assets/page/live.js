@@ -15,20 +15,27 @@ function recalled() {
 
 function live(before) {
   byId("live").hidden = false;
-  if (before?.code?.length === hand.z.length) moveTo(before.code);
+  if (before?.run === hand.run.name && before.code.length === hand.z.length) {
+    moveTo(before.code);
+    choose(before.chosen);
+  }
   if (before) scrollTo(0, before.scroll);
+  const tellState = (text) => byId("live").textContent === text || (byId("live").textContent = text);
+  const busy = () => motion !== null || document.querySelector("#hand :active");
   const ask = async () => {
     try {
       const answer = await fetch("version");
       const version = await answer.text();
-      byId("live").textContent = "live";
-      if (answer.ok && version !== report.live && motion === null) {
-        sessionStorage.setItem(MEMORY, JSON.stringify({ run: hand.run.name, code: [...hand.z], scroll: scrollY }));
+      tellState("live");
+      if (answer.ok && version !== report.live && !busy()) {
+        const { theme } = document.documentElement.dataset;
+        const place = { run: hand.run.name, code: [...hand.z], chosen: hand.chosen, scroll: scrollY, theme };
+        sessionStorage.setItem(MEMORY, JSON.stringify(place));
         location.reload();
         return;
       }
     } catch {
-      byId("live").textContent = "the server has stopped";
+      tellState("the server has stopped");
     }
     setTimeout(ask, 1000 * SECONDS_BETWEEN);
   };

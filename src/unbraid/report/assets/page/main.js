@@ -49,9 +49,9 @@ let showing = 0; // counts the runs that were asked for
 async function showRun(index) {
   const run = report.runs[index];
   const mine = ++showing;
-  rest();
   const view = await viewOf(run);
   if (mine !== showing) return;
+  rest(); // what moves, moves the latents of the run before
   run.view = view;
   hand.run = run;
   hand.z = new Float32Array(run.latentDim);
@@ -63,8 +63,10 @@ async function showRun(index) {
   byId("run-choice").value = index;
   byId("hand").inert = !run.block;
   byId("untrained").hidden = Boolean(run.block);
+  if (!run.block) for (const id of ["picture", "pad-plane"]) byId(id).width = 1; // no picture of the run before
   showSliders(view);
   showGallery(view);
+  showPad(view);
   const [first] = view.gallery;
   if (first) startFrom(first.code, first.image, "image 1");
   else startFrom(new Float32Array(run.latentDim), null, "the middle of the prior");
@@ -75,7 +77,6 @@ async function showRun(index) {
   showScores(view);
   showProvenance(view);
   showComparison();
-  showPad(view);
   showBetween(view);
   document.body.classList.remove("waiting");
   if (!run.block) return;
@@ -99,6 +100,8 @@ function themes() {
 }
 
 async function begin() {
+  const before = report.live ? recalled() : null;
+  if (before?.theme) document.documentElement.dataset.theme = before.theme;
   themes();
   buttons();
   padListeners();
@@ -114,11 +117,14 @@ async function begin() {
   byId("copy-commands").addEventListener("click", () => copy(byId("commands").textContent).then(() => say("Copied.")));
   if (report.runs.some((run) => run.block)) startRuntime();
   byId("picture").addEventListener("drawn", () => performance.mark("first-picture"), { once: true });
-  const before = report.live ? recalled() : null;
   const first = report.runs.find((run) => run.name === before?.run) ?? report.runs.find((run) => run.block);
+  showRuns(); // it takes its room before anything can be seen
   await showRun(first?.index ?? 0);
-  showRuns();
   if (report.live) live(before);
 }
 
-begin();
+begin().catch((error) => {
+  document.body.classList.remove("waiting");
+  say(`The nets do not run in this browser: ${error.message}`);
+  throw error;
+});

@@ -40,7 +40,7 @@ async function paintPad() {
   const cell = element("canvas");
   let n = 0;
   for await (const image of decodeMany(run, codes)) {
-    if (mine !== pad.stale) return;
+    if (mine !== pad.stale || run !== hand.run) return;
     paint(cell, image, run.imageShape);
     sheet.getContext("2d").drawImage(cell, (n % PAD_CELLS) * width, Math.floor(n / PAD_CELLS) * height);
     n++;

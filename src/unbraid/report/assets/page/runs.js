@@ -94,7 +94,9 @@ function drawTable(columns) {
       }),
     );
   });
+  const sorting = byId("runs").tHead?.contains(document.activeElement);
   fill(byId("runs"), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows));
+  if (sorting) byId("runs").tHead.querySelector("th:not([aria-sort=none]) button").focus({ preventScroll: true });
 }
 
 /** The order of two cells; whatever is missing comes last, whichever way. */

@@ -7,8 +7,8 @@ function showScores(view) {
   byId("scores").hidden = !names.length;
   const rows = names.map((name) => {
     const { score, parts } = run.scores[name];
-    const about = report.metrics[name];
-    const published = report.published[run.settings.data]?.[name] ?? [];
+    const about = own(report.metrics, name);
+    const published = own(own(report.published, run.settings.data) ?? {}, name) ?? [];
     const unit = [score, ...published.map(([, value]) => value)].every((value) => value >= 0 && value <= 1);
     return element(
       "tr",
@@ -35,6 +35,9 @@ function showScores(view) {
   );
   fill(byId("scores"), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows));
 }
+
+/** What a table holds under a name; a metric may be called "constructor". */
+const own = (held, name) => (Object.hasOwn(held, name) ? held[name] : undefined);
 
 /** Ours as a filled dot, published ones as rings with their names, on a line from 0 to 1. */
 function strip(score, published) {

@@ -6,16 +6,16 @@ function showSliders(view) {
   const rows = view.order.map((latent) => sliderRow(view, latent));
   const used = rows.filter((_, n) => view.active[view.order[n]]);
   const unused = rows.filter((_, n) => !view.active[view.order[n]]);
-  const rest = used.length
+  const idle = used.length
     ? element(
         "details",
-        { class: "unused", open: !used.length },
+        { class: "unused" },
         element("summary", {}, `${unused.length} unused latent${unused.length > 1 ? "s" : ""}`),
         element("p", { class: "note" }, "They stay at the prior, N(0, 1), whatever the image."),
         unused,
       )
     : unused;
-  fill(byId("sliders"), used, unused.length ? rest : null);
+  fill(byId("sliders"), used, unused.length ? idle : null);
   showCode();
   showChosen();
 }
@@ -116,8 +116,8 @@ const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 // Where nothing else wants the arrow keys, they move the chosen slider.
 document.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (!step || event.target !== document.body || event.ctrlKey || event.metaKey || event.altKey || !hand.run?.block)
-    return;
+  if (!step || event.ctrlKey || event.metaKey || event.altKey || !hand.run?.block) return;
+  if (!event.target.matches("body, #hand button")) return;
   event.preventDefault();
   rest();
   const [low, high] = hand.run.view.range[hand.chosen];

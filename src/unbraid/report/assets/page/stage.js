@@ -50,9 +50,11 @@ on("start", showStart);
 
 async function openFile(file) {
   rest();
+  const { run } = hand;
   try {
-    const image = await fileImage(file, hand.run.imageShape);
-    const code = await encode(hand.run, image);
+    const image = await fileImage(file, run.imageShape);
+    const code = await encode(run, image);
+    if (run !== hand.run) return;
     startFrom(code, image, file.name);
     say(`Encoded ${file.name}.`);
   } catch {
