@@ -18,7 +18,7 @@ from unbraid.files import replacing, write_json
 
 _FORMAT = 1  # of what lies in the cache: another number makes every file anew
 _HEADER = 128  # bytes of an .npy file before its rows
-_ROWS_MAPPED = 4096  # rows between two times that mapped pages are given back
+_ROWS_MAPPED = 64  # rows between two times that mapped pages are given back; a row may map 2 MB around it
 
 
 def cache_folder() -> Path:
