@@ -10,6 +10,7 @@ run = unbraid.train(
     model="swift",
     objective="unfold",
     opened=2,  # a ball has two coordinates: of four latents, two are open
+    closed=10,
     tau=2,
     kappa=5,
     latent_dim=4,

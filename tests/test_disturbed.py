@@ -36,6 +36,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "unbraid", *map(str, arguments)]
+    # Python renames compiled files that a limit has cut short into place, and everything after would stumble over them
+    options["env"] = {**options.get("env", os.environ), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(
         command, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8", **options}
     )

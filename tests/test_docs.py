@@ -84,8 +84,8 @@ def test_the_table_of_scores_has_every_metric_and_column(build: ModuleType) -> N
 def test_the_table_of_scores_is_fresh_where_that_is_quick_to_see(build: ModuleType) -> None:
     found = scores_on_the_page()
     for column, scores in build.example_scores(FRESH).items():
-        for name in FRESH:
-            assert float(found[name][column]) == pytest.approx(scores[name], abs=0.006), (name, column)
+        for name in FRESH:  # the determinant of two equal columns is rounding, and its logarithm large: hence rel
+            assert float(found[name][column]) == pytest.approx(scores[name], abs=0.006, rel=2e-3), (name, column)
 
 
 # ---- what a reader finds ----

@@ -2,6 +2,7 @@
 
 import io
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,7 @@ class TestScalars:
         with TensorBoard(tmp_path, 0) as board:
             for at in (10, 20, 30, 40):
                 board.scalars({"step": at, "loss": 1.0})
+        time.sleep(1.1)  # event files are read in the order of their names, which hold the second
         with TensorBoard(tmp_path, step) as board:
             for at in range(step + 10, 50, 10):
                 board.scalars({"step": at, "loss": 2.0})
