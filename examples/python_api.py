@@ -9,11 +9,10 @@ run = unbraid.train(
     data="balls",
     model="swift",
     objective="unfold",
-    opened=2,  # a ball has two coordinates: of four latents, two are open
-    closed=10,
     tau=2,
-    kappa=5,
-    latent_dim=4,
+    kappa=10,  # so that each latent takes a coordinate and not a diagonal
+    seed=1,  # in so few steps not every seed lets go of the start
+    latent_dim=4,  # a ball has two coordinates: two latents stay unused
     steps=900,
     lr="linear(2e-3, 0, steps=900)",  # every number of an objective may be such a schedule too
 )
