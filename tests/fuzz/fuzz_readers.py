@@ -5,7 +5,7 @@
 
 Ends with code 1 where a reader raises anything but an UnbraidError of one line, takes more than 5 s of the processor or
 1 GiB, starts a program, unpickles, opens a connection or opens a file for writing outside of its folder. Prints
-how many cases were read and refused, the slowest and the peak of memory, as JSON.
+how many cases were read and refused, the slowest and the peak of memory, as JSON; atheris prints how many it ran.
 """
 
 import argparse
@@ -31,6 +31,12 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
+
+if "--atheris" in sys.argv:
+    import atheris
+
+    with atheris.instrument_imports(include=["unbraid", "zipfile", "numpy.lib"]):
+        import unbraid.data  # the package imports every reader
 
 from unbraid.data import load
 from unbraid.errors import UnbraidError
@@ -308,7 +314,7 @@ def main() -> None:
         harness = Harness(READERS[chosen.reader](), Path(folder).resolve())
         before = most_memory()
         if chosen.atheris:
-            guided(harness, chosen.reader, chosen.seconds, before)
+            guided(harness, chosen.seconds)
         generated(harness, chosen.cases, chosen.seed)
         print(json.dumps(harness.report(chosen.reader, "hypothesis", before)))  # noqa: T201
 
@@ -323,20 +329,15 @@ def generated(harness: Harness, cases: int, number: int) -> None:
     run()
 
 
-def guided(harness: Harness, reader: str, seconds: int, before: int) -> None:
+def guided(harness: Harness, seconds: int) -> None:
     """libFuzzer, told by the coverage of the Python code which cases are worth changing further; does not return."""
-    import atexit
-
     import atheris
 
     corpus = harness.folder / "corpus"
     corpus.mkdir()
     for number, content in enumerate(harness.reader.good):
         (corpus / str(number)).write_bytes(content)
-    atheris.instrument_all()
-    report = os.dup(1)
-    atexit.register(lambda: os.write(report, json.dumps(harness.report(reader, "atheris", before)).encode() + b"\n"))
-    options = [f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=1024", "-max_len=65536", "-verbosity=0"]
+    options = [f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=1024", "-max_len=65536"]
     atheris.Setup([sys.argv[0], str(corpus), *options, f"-artifact_prefix={harness.folder}/"], harness)
     atheris.Fuzz()
 
