@@ -36,7 +36,7 @@ if "--atheris" in sys.argv:
     import atheris
 
     with atheris.instrument_imports(include=["unbraid", "zipfile", "numpy.lib"]):
-        import unbraid.data  # the package imports every reader
+        import unbraid.data  # noqa: F401 - imports every reader
 
 from unbraid.data import load
 from unbraid.errors import UnbraidError

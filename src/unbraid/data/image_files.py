@@ -12,7 +12,7 @@ from unbraid.errors import UnbraidError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif")
 CROPS = ("centre", "pad")
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF")
-_MOST_PIXELS = 2**26
+_MOST_PIXELS, _MOST_OF_JPEG = 2**25, 2**26  # the latter is decoded small; transparency takes 16 bytes a pixel
 _LARGE = 2**22  # pixels; larger pictures are decoded one at a time, so that many cores do not fill the memory
 _ONE_AT_A_TIME = threading.Lock()
 _WHITE = (255, 255, 255)
@@ -55,8 +55,9 @@ def _decoded(path: Path, make: Callable[[Any], np.ndarray]) -> np.ndarray:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             pixels = image.width * image.height
-            if pixels > _MOST_PIXELS:
-                raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {_MOST_PIXELS / 1e6:.0f}")
+            most = _MOST_OF_JPEG if image.format == "JPEG" else _MOST_PIXELS
+            if pixels > most:
+                raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {most / 1e6:.0f}")
             if pixels > _LARGE:
                 with _ONE_AT_A_TIME:
                     return make(image)
