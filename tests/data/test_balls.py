@@ -148,6 +148,17 @@ def test_a_batch_is_consecutive_frames_of_one_simulation():
     assert steps.min() > 0 and steps.max() < jump
 
 
+def test_shuffled_batches_are_the_same_images_dealt_otherwise():
+    plain = load("balls", n_balls=2).batches(32, seed=3)
+    dealt = load("balls", n_balls=2, shuffled=True).batches(32, seed=3)
+    block = range(sys.modules["unbraid.data.balls"]._SIMULATED_AT_ONCE)
+    rows = {image.numpy().tobytes() for step in block for image in plain(step)}
+    assert rows == {image.numpy().tobytes() for step in block for image in dealt(step)}
+    first = [{image.numpy().tobytes() for image in plain(step)} for step in range(32)]
+    of = [next(n for n, images in enumerate(first) if image.numpy().tobytes() in images) for image in dealt(0)]
+    assert of == list(range(32))  # a frame of each simulation
+
+
 @pytest.mark.parametrize("at_once", [1, 3, 64])
 def test_blocks_and_order_of_access_change_no_bit(monkeypatch, at_once):
     balls = load("balls", n_balls=2)

@@ -69,6 +69,36 @@ class TestWhatItSays:
             with pytest.raises(UnbraidError, match=r"seeds? must be"):
                 file.with_seeds(study, number, first)
 
+    def test_a_recipe_goes_over_the_base_of_the_whole_and_of_each_part(self) -> None:
+        text = """\
+base: {data: balls, steps: 100}
+recipes: {fast: {steps: 10, lr: 2.0e-3}, slow: {steps: 1000}}
+grid: {beta: [1, 2]}
+parts:
+  - base: {model: balls_fc, lr: 5.0e-5}
+    recipes: {fast: {steps: 5}}
+  - base: {model: balls_conv, lr: 1.0e-3}
+"""
+        found = {}
+        for recipe in ("", "fast", "slow"):
+            study = file.parse(text, "name", "study.yaml", recipe)
+            assert study.name == ("name" if not recipe else f"name-{recipe}")
+            flat = [cell.config.flat() for cell in grid.cells(study, "")]
+            assert [c["beta"] for c in flat] == [1.0, 2.0] * 2
+            found[recipe] = [(c["model"], c["steps"], c["lr"]) for c in flat[::2]]
+        assert found[""] == [("balls_fc", 100, 5e-5), ("balls_conv", 100, 1e-3)]
+        assert found["fast"] == [("balls_fc", 5, 2e-3), ("balls_conv", 10, 2e-3)]
+        assert found["slow"] == [("balls_fc", 1000, 5e-5), ("balls_conv", 1000, 1e-3)]
+
+    def test_an_unknown_recipe(self) -> None:
+        text = "recipes: {fast: {steps: 1}, faster: {steps: 2}}"
+        with pytest.raises(UnbraidError, match=r'no recipe called "fst"; did you mean "fast"\? \(allowed: fast, fast'):
+            file.parse(text, "name", "study.yaml", "fst")
+        with pytest.raises(UnbraidError, match=r"study.yaml has no recipe called .*it has none: leave it out"):
+            file.parse("seeds: 1", "name", "study.yaml", "fast")
+        with pytest.raises(UnbraidError, match=r"study.yaml, line 4: beta is an axis, and a recipe cannot set it"):
+            file.parse("grid: {beta: [1, 2]}\nrecipes:\n  fast:\n    beta: 3\n", "name", "study.yaml", "fast")
+
     def test_a_minimal_one(self) -> None:
         (cell,) = grid.cells(parsed("base: {data: balls}"), "")
         assert cell.config.seed == 0 and cell.name.startswith("name-")
@@ -79,6 +109,9 @@ LINES = [
     ("base:\n  beta: 4\n  bta: 3\n", 3, 'there is no setting called "bta"; did you mean "beta"?'),
     ("base:\n  beta: 4\n  seed: 3\n", 3, "seeds are given by `seeds:`"),
     ("base:\n  beta: [1, 2]\n", 2, "beta must be a number, text, true or false"),
+    ("base:\n  beta: 4\nrecipes:\n  fast:\n    seed: 3\n", 5, "seeds are given by `seeds:`"),
+    ("base:\n  beta: 4\nrecipes:\n  fast: 3\n", 4, "fast must hold lines of the form"),
+    ("base:\n  beta: 4\nrecipes: [fast]\n", 3, "recipes must hold lines of the form"),
     ("base: 3\n", 1, "base must hold lines of the form"),
     ("grid:\n  beta:\n    - 1\n    - 2\n    - x\n", 5, "beta must be a number or a schedule, not 'x'"),
     ("grid:\n  beta:\n    - 1\n    - [2]\n", 4, "beta must be a number"),

@@ -20,6 +20,7 @@ def study(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("study", metavar="STUDY", help="a YAML file, or one of those below")
     parser.add_argument("--out", type=Path, help="folder of the study (default: runs/STUDY)")
+    parser.add_argument("--recipe", default="", help="train by a recipe that the study names, such as fast of balls")
     parser.add_argument("--dry-run", action="store_true", help="print the runs, their groups, time and disk, and stop")
     parser.add_argument("--print", action="store_true", help="print the study file and stop")
     parser.add_argument("--steps", help="train each run for so many steps instead of the number in the file")
@@ -43,7 +44,7 @@ def _run_study(chosen: argparse.Namespace) -> int:
     from unbraid.study.work import Options
 
     path = file.find(chosen.study)
-    found = file.read(path)
+    found = file.read(path, chosen.recipe)
     if chosen.print:
         print(found.text, end="")
         return 0

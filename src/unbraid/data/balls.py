@@ -22,17 +22,20 @@ SPEED = 0.5  # per frame: the joint norm of all velocities at the start
 FRAMES = 128  # of one simulation, where images are asked for by index
 _LENGTH = 2**20  # images by index: a nominal N, for the stream has no end
 _MOST_BALLS = 5  # of six, random starts overlap 499 times in 500
-_SIMULATED_AT_ONCE = 256  # training batches
+_SIMULATED_AT_ONCE = 256  # training batches; shuffled ones are dealt from as many simulations
 _STARTS_AT_ONCE = 64
 
 
-def balls(*, n_balls: int = 1, size: int = 32, friction: float = 0.0, gravity: float = 0.0) -> "Balls":
+def balls(
+    *, n_balls: int = 1, size: int = 32, friction: float = 0.0, gravity: float = 0.0, shuffled: bool = False
+) -> "Balls":
     """Grey images [1, size, size] of equal balls in a square box, after Sutskever (2008) as Hennigh (2016) used them.
 
     Per frame two half steps of x += v/2, reflection at the walls, elastic collisions of equal masses. Ball k is at
     (x_k, y_k), x to the right and y down: these are the factors, continuous. It lights the pixel at distance d from it
     by exp(-(d/1.2)^8); balls add up to at most 1. Rims are grey, so the Bernoulli likelihood has a floor above 0.
-    A training batch is `batch_size` consecutive frames of one fresh simulation. Each half step, `gravity` adds to the
+    A training batch is `batch_size` consecutive frames of one fresh simulation, or, `shuffled`, one frame each of as
+    many: the same images dealt otherwise, which teach more at a time, since neighbours look alike. Each half step, `gravity` adds to the
     velocity downwards and `friction` takes that share of it: 0.003 and 0.005 where the original switches them on, 0 in
     its published figures.
 
@@ -48,7 +51,7 @@ def balls(*, n_balls: int = 1, size: int = 32, friction: float = 0.0, gravity: f
         raise UnbraidError(f"size must be from 4 to 512 pixels, not {size}")
     if not 0 <= friction < 1 or not 0 <= gravity <= 1:
         raise UnbraidError(f"friction must be in [0, 1) and gravity in [0, 1], not {friction:g} and {gravity:g}")
-    return Balls(n_balls, size, friction, gravity)
+    return Balls(n_balls, size, friction, gravity, shuffled)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Balls:
     size: int
     friction: float
     gravity: float
+    shuffled: bool = False
     binary: bool = False
 
     @property
@@ -100,6 +104,7 @@ class Balls:
             raise UnbraidError(f"batch_size must be at least 1, not {batch_size}")
         there = None if torch.device(device).type == "cpu" else torch.from_numpy(self._pixels).to(device)
         kept: tuple[int, np.ndarray] = (-1, np.empty(0))
+        frames = np.arange(batch_size)
 
         def batch(step: int) -> torch.Tensor:
             nonlocal kept
@@ -107,7 +112,8 @@ class Balls:
             if block != kept[0]:
                 steps = range(block * _SIMULATED_AT_ONCE, (block + 1) * _SIMULATED_AT_ONCE)
                 kept = (block, self._simulate([numpy_generator(seed, "balls", each) for each in steps], batch_size))
-            centres = kept[1][row].astype(np.float32)
+            simulations = (row + frames) % _SIMULATED_AT_ONCE if self.shuffled else row
+            centres = kept[1][simulations, frames].astype(np.float32)
             if there is not None:
                 return _light(torch, there, torch.from_numpy(centres).to(device))
             return torch.from_numpy(_light(np, self._pixels, centres))  # done before torch has woken its threads

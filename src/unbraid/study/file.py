@@ -18,8 +18,8 @@ from unbraid.study.presets import PRESETS
 
 KeyPath = tuple[str | int, ...]
 
-_AXES = ("base", "grid", "zip")
-_KEYS = ("description", *_AXES, "parts", "seeds", "scores", "points", "score_data", "run_figures", "figures")
+_OF_A_PART = ("base", "recipes", "grid", "zip")
+_KEYS = ("description", *_OF_A_PART, "parts", "seeds", "scores", "points", "score_data", "run_figures", "figures")
 _MOST_RUNS = 1_000_000
 
 
@@ -36,6 +36,7 @@ class Part:
     """Runs that share `base`: every combination of the `grid` axes with each step of the `zip` axes."""
 
     base: Mapping[str, Setting]
+    recipe: Mapping[str, Setting]  # of the recipe that the study is run by: over the base
     grid: Mapping[str, list[Setting]]
     zip: Mapping[str, list[Setting]]  # axes of equal length that go in step
     line: int
@@ -66,15 +67,15 @@ class Study:
         return len(self.seeds) * sum(map(len, self.parts))
 
 
-def read(path: Path) -> Study:
-    """The study in a file; raises UnbraidError with the number of the line that does not fit."""
+def read(path: Path, recipe: str = "") -> Study:
+    """The study in a file, by one of its recipes where named; raises UnbraidError with the line that does not fit."""
     try:
         text = files.read_at_most(path, LARGEST_FILE, "a study").decode("utf-8")
     except OSError as error:
         raise UnbraidError(f"cannot read the study {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UnbraidError(f"{path} is not a study in YAML: it is not text in UTF-8") from None
-    return parse(text, path.stem, str(path))
+    return parse(text, path.stem, str(path), recipe)
 
 
 def find(name: str) -> Path:
@@ -95,16 +96,17 @@ def with_seeds(study: Study, number: int | None = None, first: int | None = None
     return dataclasses.replace(study, seeds=tuple(range(begin, begin + (number or len(study.seeds)))))
 
 
-def parse(text: str, name: str, source: str) -> Study:
-    """The study in `text`; `source` is what errors call it."""
-    return _Reader(text, source).study(name)
+def parse(text: str, name: str, source: str, recipe: str = "") -> Study:
+    """The study in `text`; `source` is what errors call it. By a recipe it is a study of its own, NAME-RECIPE."""
+    return _Reader(text, source, recipe).study(f"{name}-{recipe}" if recipe else name)
 
 
 class _Reader:
     """Plain values of a document beside the line of each."""
 
-    def __init__(self, text: str, source: str) -> None:
-        self.text, self.source = text, source
+    def __init__(self, text: str, source: str, recipe: str = "") -> None:
+        self.text, self.source, self.recipe = text, source, recipe
+        self.recipes: set[str] = set()  # of the whole study and of its parts
         try:
             loader = PlainLoader(text)
             node = loader.get_single_node()
@@ -135,7 +137,16 @@ class _Reader:
         elif isinstance(listed, list) and listed and all(isinstance(part, dict) for part in listed):
             parts = [self.below(whole, ("parts", n), part) for n, part in enumerate(listed)]
         else:
-            self.refuse(("parts",), "parts must be a list of which each holds base, grid or zip")
+            self.refuse(("parts",), f"parts must be a list of which each holds one of {', '.join(_OF_A_PART)}")
+        if self.recipe and self.recipe not in self.recipes:
+            known = f"allowed: {', '.join(sorted(self.recipes))}" if self.recipes else "it has none: leave it out"
+            near = suggest(self.recipe, self.recipes)
+            raise UnbraidError(f'{self.source} has no recipe called "{self.recipe}"{near} ({known})')
+        for part in parts:
+            for axis in part.recipe.keys() & {**part.grid, **part.zip}.keys():
+                raise UnbraidError(
+                    f"{self.source}, line {part.recipe[axis].line}: {axis} is an axis, and a recipe cannot set it"
+                )
         study = Study(
             name=name,
             text=self.text,
@@ -164,16 +175,23 @@ class _Reader:
 
     def below(self, whole: Part, path: KeyPath, values: Mapping[str, Any]) -> Part:
         """A part of the list, over the base and the axes of the whole study."""
-        self.keys(path, values, _AXES)
+        self.keys(path, values, _OF_A_PART)
         own = self.part(path, values)
         for name in own.zip.keys() & whole.zip.keys():
             self.refuse((*path, "zip", name), f"{name} is an axis of the whole study already")
         if own.zip and whole.zip:
             self.refuse((*path, "zip"), "the whole study has zip axes, and a part can have none beside them")
-        return Part({**whole.base, **own.base}, {**whole.grid, **own.grid}, own.zip or whole.zip, own.line)
+        return Part(
+            {**whole.base, **own.base},
+            {**whole.recipe, **own.recipe},
+            {**whole.grid, **own.grid},
+            own.zip or whole.zip,
+            own.line,
+        )
 
     def part(self, path: KeyPath, values: Mapping[str, Any]) -> Part:
         base = self.settings((*path, "base"), values.get("base"))
+        recipe = self.recipe_settings((*path, "recipes"), values.get("recipes"))
         grid, zipped = (self.axes((*path, kind), values.get(kind)) for kind in ("grid", "zip"))
         for name in grid.keys() & zipped.keys():
             self.refuse((*path, "zip", name), f"{name} is an axis of the grid already")
@@ -181,11 +199,17 @@ class _Reader:
         if len(set(lengths.values())) > 1:
             said = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             self.refuse((*path, "zip"), f"zip axes go in step, and these differ in length: {said}")
-        for name in {**base, **grid, **zipped}:
-            if name == "seed":
-                where = next(kind for kind in _AXES if name in (values.get(kind) or {}))
-                self.refuse((*path, where, name), "seeds are given by `seeds:` at the top, a number or a list")
-        return Part(base, grid, zipped, self.line(path))
+        return Part(base, recipe, grid, zipped, self.line(path))
+
+    def recipe_settings(self, path: KeyPath, values: Any) -> dict[str, Setting]:
+        """Of the chosen recipe; every recipe is checked."""
+        if values is None:
+            return {}
+        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+            self.refuse(path, "recipes must hold lines of the form `name: {setting: value}`")
+        found = {name: self.settings((*path, name), settings) for name, settings in values.items()}
+        self.recipes |= found.keys()
+        return found.get(self.recipe, {})
 
     def settings(self, path: KeyPath, values: Any) -> dict[str, Setting]:
         if values is None:
@@ -212,6 +236,8 @@ class _Reader:
         }
 
     def scalar(self, path: KeyPath, name: str, value: Any) -> None:
+        if name == "seed":
+            self.refuse(path, "seeds are given by `seeds:` at the top, a number or a list")
         if not isinstance(value, bool | int | float | str):
             self.refuse(path, f"{name} must be a number, text, true or false")
 

@@ -73,7 +73,7 @@ def _combinations(part: Part) -> Iterator[dict[str, Setting]]:
     steps = [dict(zip(part.zip, values, strict=True)) for values in zip(*part.zip.values(), strict=True)] or [{}]
     for values in itertools.product(*part.grid.values()):
         for step in steps:
-            yield {**part.base, **dict(zip(part.grid, values, strict=True)), **step}
+            yield {**part.base, **part.recipe, **dict(zip(part.grid, values, strict=True)), **step}
 
 
 def _resolved(values: dict[str, Any], settings: Mapping[str, Setting], part: Part, source: str) -> Config:
