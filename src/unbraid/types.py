@@ -23,6 +23,7 @@ class Forward:
     likelihood: "Callable[[Tensor, Tensor], Tensor]"  # (logits, x) -> negative log-likelihood [B], nats per image
     n_data: int  # N, the size of the training set: minibatch estimators of q(z) need it
     permutation: "Tensor | None" = None  # [B, L] int64: column l is a permutation of the batch, drawn by the trainer
+    linear: "Tensor | None" = None  # [B, n] linear coordinates of x, of mean 0 and variance 1, where asked for
     aux: "Callable[[Tensor], Tensor] | None" = None  # second network on z [B, L]
     aux_frozen: "Callable[[Tensor], Tensor] | None" = None  # the same network with detached parameters
 

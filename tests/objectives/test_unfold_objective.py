@@ -1,12 +1,13 @@
 """unfold: latents opened in turn, a fourth moment on the means, and beta-TCVAE where both are switched off."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from unbraid.objectives.beta_tcvae import beta_tcvae
-from unbraid.objectives.unfold import unfold
+from unbraid.objectives.unfold import LED, unfold
 from unbraid.probability import LIKELIHOODS
 from unbraid.types import Forward
 
@@ -70,3 +71,11 @@ def test_the_fourth_moment_tells_axes_from_diagonals() -> None:
     assert kurtosis(few) == pytest.approx(0, abs=0.1)
     assert kurtosis(3 * few) == pytest.approx(0, abs=81 * 0.1)
     assert kurtosis(few @ turn) == pytest.approx(2 * 0.6, abs=0.15)
+
+
+def test_the_first_latents_are_led_by_the_linear_coordinates(out: Forward) -> None:
+    linear = torch.randn(B, LED, generator=torch.Generator().manual_seed(1))
+    led = dataclasses.replace(out, linear=linear)
+    off = ((out.mean[:, :LED] - linear) ** 2).sum() / B
+    assert float(unfold(led, led=3.0).loss - unfold(out).loss) == pytest.approx(3 * float(off), rel=1e-4)
+    assert torch.equal(unfold(led, led=0.0).loss, unfold(out).loss)

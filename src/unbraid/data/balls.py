@@ -35,9 +35,9 @@ def balls(
     (x_k, y_k), x to the right and y down: these are the factors, continuous. It lights the pixel at distance d from it
     by exp(-(d/1.2)^8); balls add up to at most 1. Rims are grey, so the Bernoulli likelihood has a floor above 0.
     A training batch is `batch_size` consecutive frames of one fresh simulation, or, `shuffled`, one frame each of as
-    many: the same images dealt otherwise, which teach more at a time, since neighbours look alike. Each half step, `gravity` adds to the
-    velocity downwards and `friction` takes that share of it: 0.003 and 0.005 where the original switches them on, 0 in
-    its published figures.
+    many: the same images dealt otherwise, which teach more at a time, since neighbours look alike. Each half step,
+    `gravity` adds to the velocity downwards and `friction` takes that share of it: 0.003 and 0.005 where the original
+    switches them on, 0 in its published figures.
 
     Differs from the original where balls still overlap while they move apart (a third ball or a wall in the way): it
     turns them back into each other, here they part. Raises UnbraidError for more than 5 balls and other values out

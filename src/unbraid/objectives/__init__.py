@@ -18,7 +18,7 @@ from unbraid.objectives.dip_vae_i import dip_vae_i
 from unbraid.objectives.dip_vae_ii import dip_vae_ii
 from unbraid.objectives.discriminator import discriminator
 from unbraid.objectives.factor_vae import factor_vae
-from unbraid.objectives.unfold import unfold
+from unbraid.objectives.unfold import LED, unfold
 from unbraid.objectives.vae import vae
 from unbraid.types import Terms
 
@@ -42,6 +42,7 @@ class Objective:
     description: str
     defaults: Mapping[str, str] = field(default_factory=dict)  # schedules, as text, in place of signature defaults
     aux: Aux | None = None
+    linear: int = 0  # so many linear coordinates of the images are in `Forward.linear`
     # of pairs of images, the batch's first half beside its second: (mean, logvar) [B, L] -> the same, before z is drawn
     posterior: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
@@ -75,7 +76,11 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "unfold": Objective(
         unfold,
-        "latents opened in turn under a sub-Gaussian prior (ours; the demo's)",
-        defaults={"opened": "piecewise(0, 2, 1000, 2, 3000, 6, 6000, 10)"},
+        "latents led by linear coordinates, opened in turn, under a sub-Gaussian prior (ours; the demo's)",
+        defaults={
+            "led": "piecewise(0, 100, 500, 100, 1000, 0)",
+            "opened": "piecewise(0, 2, 1000, 2, 3000, 6, 6000, 10)",
+        },
+        linear=LED,
     ),
 }

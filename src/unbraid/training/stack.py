@@ -39,7 +39,7 @@ class Stack:
         self.members = members
         first = members[0]
         self.objective, self.likelihood, self.n_data = first.objective, first.likelihood, first.n_data
-        self.posterior = first.posterior
+        self.posterior, self.linear = first.posterior, first.linear
         self.one_stream = len({member.config.seed for member in members}) == 1  # the same images for all
         self.networks = first.networks()
         self.stacked: dict[str, dict[str, Tensor]] = {}
@@ -89,9 +89,9 @@ class Stack:
         logits, mean, logvar, z = functional_call(self.networks["model"], dict(weights["model"]), arguments)
         aux = self._aux(weights.get("aux"))
         detached = {key: value.detach() for key, value in weights.get("aux", {}).items()}
-        forward = Forward(
-            x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, aux, self._aux(detached or None)
-        )
+        linear = None if self.linear is None else self.linear(x)
+        frozen = self._aux(detached or None)
+        forward = Forward(x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, linear, aux, frozen)
         terms: Terms = self.objective(forward, **hyper)
         total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
         return total, {"loss": terms.loss.detach(), **terms.logs}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unbraid import randomness, runs, schedules
 from unbraid.config import Config, fitted
+from unbraid.data.linear_coordinates import linear_coordinates
 from unbraid.data.pairs import pairs
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
@@ -40,6 +41,7 @@ class Trainer:
         objective = OBJECTIVES[config.objective]
         self.objective: Callable[..., Terms] = objective.function
         self.posterior = objective.posterior
+        self.linear = linear_coordinates(dataset, objective.linear, device) if objective.linear else None
         self.aux: torch.nn.Module | None = None
         if objective.aux is not None:
             self.aux = runs.to_device(
@@ -82,7 +84,10 @@ class Trainer:
         x, noise, permutation = inputs.x, inputs.noise, inputs.permutation
         logits, mean, logvar, z = self.model(x, noise, self.posterior)
         frozen = None if self.aux is None else _frozen(self.aux)
-        forward = Forward(x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, self.aux, frozen)
+        linear = None if self.linear is None else self.linear(x)
+        forward = Forward(
+            x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, linear, self.aux, frozen
+        )
         return self.objective(forward, **self.hyper_at(step))
 
     def step(self, step: int) -> None:
