@@ -28,6 +28,7 @@ def demo(steps: str | int | None = None, **settings: Any) -> Config:
         "model": "swift",
         "objective": "unfold",
         "beta": course(0, 1, 0.5, 1, 0.8, 0.5),
+        "led": course(0, 100, 0.03, 100, 0.08, 0),
         "tau": course(0, 5, 0.6, 5, 0.9, 2),
         "kappa": 2.0,
         "opened": course(0, 2, 0.12, 2, 0.24, 3, 0.34, 10),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from unbraid.objectives import ada_gvae, ada_ml_vae
+from unbraid.objectives import ada_gvae, ada_ml_vae, unfold
 from unbraid.objectives.annealed_vae import annealed_vae
 from unbraid.objectives.beta_tcvae import beta_tcvae
 from unbraid.objectives.beta_tcvae_mss import beta_tcvae_mss
@@ -18,7 +18,6 @@ from unbraid.objectives.dip_vae_i import dip_vae_i
 from unbraid.objectives.dip_vae_ii import dip_vae_ii
 from unbraid.objectives.discriminator import discriminator
 from unbraid.objectives.factor_vae import factor_vae
-from unbraid.objectives.unfold import LED, unfold
 from unbraid.objectives.vae import vae
 from unbraid.types import Terms
 
@@ -34,6 +33,10 @@ class Aux:
     betas: tuple[float, float]
 
 
+# (mean, logvar) [B, L], with the hyper-parameters by name -> the same, before z is drawn
+Posterior = Callable[..., tuple[Tensor, Tensor]]
+
+
 @dataclass(frozen=True)
 class Objective:
     """`function` with what the trainer must know about it."""
@@ -43,8 +46,8 @@ class Objective:
     defaults: Mapping[str, str] = field(default_factory=dict)  # schedules, as text, in place of signature defaults
     aux: Aux | None = None
     linear: int = 0  # so many linear coordinates of the images are in `Forward.linear`
-    # of pairs of images, the batch's first half beside its second: (mean, logvar) [B, L] -> the same, before z is drawn
-    posterior: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    posterior: Posterior | None = None
+    pairs: bool = False  # of images that share factors: the batch's first half beside its second
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -68,19 +71,22 @@ OBJECTIVES: dict[str, Objective] = {
         ada_gvae.ada_gvae,
         "beta-VAE of pairs that share factors, which ones unknown; shared posteriors averaged (Locatello 2020)",
         posterior=ada_gvae.posterior,
+        pairs=True,
     ),
     "ada_ml_vae": Objective(
         ada_ml_vae.ada_ml_vae,
         "the same, shared posteriors multiplied (Locatello 2020)",
         posterior=ada_ml_vae.posterior,
+        pairs=True,
     ),
     "unfold": Objective(
-        unfold,
+        unfold.unfold,
         "latents led by linear coordinates, opened in turn, under a sub-Gaussian prior (ours; the demo's)",
         defaults={
             "led": "piecewise(0, 100, 500, 100, 1000, 0)",
             "opened": "piecewise(0, 2, 1000, 2, 3000, 6, 6000, 10)",
         },
-        linear=LED,
+        posterior=unfold.posterior,
+        linear=unfold.LED,
     ),
 }

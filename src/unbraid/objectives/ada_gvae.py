@@ -17,6 +17,6 @@ def ada_gvae(out: Forward, *, beta: float = 1.0) -> Terms:
     return beta_vae(out, beta=beta)
 
 
-def posterior(mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+def posterior(mean: Tensor, logvar: Tensor, **_: Tensor | float) -> tuple[Tensor, Tensor]:
     """Shared latents get the mean of both means and of both variances."""
     return shared(mean, logvar, arithmetic)

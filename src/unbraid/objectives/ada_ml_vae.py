@@ -12,6 +12,6 @@ def ada_ml_vae(out: Forward, *, beta: float = 1.0) -> Terms:
     return beta_vae(out, beta=beta)
 
 
-def posterior(mean: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
+def posterior(mean: Tensor, logvar: Tensor, **_: Tensor | float) -> tuple[Tensor, Tensor]:
     """Shared latents get the product of both Gaussians, see `pairs.product`."""
     return shared(mean, logvar, product)

@@ -1,6 +1,7 @@
 """Latents opened in turn under a sub-Gaussian prior: one factor a latent within minutes."""
 
 import torch
+from torch import Tensor
 
 from unbraid.objectives.elbo import detached, recon_and_kl
 from unbraid.probability import log_aggregate, minibatch_log_weights
@@ -8,7 +9,7 @@ from unbraid.types import Forward, Terms
 
 LED = 2  # latents that start as linear coordinates of the images
 _UNIFORM = 9 / 5  # E[x^4] / E[x^2]^2 of a uniform variable
-_REST = -4.0  # log-variance at which a closed latent rests
+_REST = -8.0  # log-variance of a closed latent: z is 0 within 0.02, which no decoder hears
 
 
 def unfold(
@@ -19,22 +20,20 @@ def unfold(
     kappa: float = 1.0,
     led: float = 0.0,
     opened: float = 10.0,
-    closed: float = 100.0,
 ) -> Terms:
-    """recon + tau TC + led D + sum_l [(1 - c_l) (beta KL_l + kappa K_l) + c_l closed H_l].
+    """recon + tau TC + led D + sum_l o_l (beta KL_l + kappa K_l).
 
-    Ours, with c_l = clip(l + 1 - opened, 0, 1). Three ambiguities of the Gaussian VAE are taken out.
+    Ours, with o_l = clip(opened - l, 0, 1) of latent l = 0, 1, ... Three ambiguities of the Gaussian VAE are taken out.
 
     A net that begins anywhere begins folded: a latent first tells the middle of the image from its rim, both ends of a
     position look alike to it, and no penalty unfolds it later. A linear code has no folds. So the first two latents are
     led by two linear coordinates u of the images, their independent components, with D = E[sum_l<2 (mean_l - u_l)^2],
     until the net has learned to follow; then the schedule of `led` falls to 0.
 
-    Latents that are all free from the start share out a factor between them. Here latent l is closed until the schedule
-    of `opened` passes l: the first latents take what shortens the reconstruction most, and each next one what is left
-    (the idea of progressive VAEs, Li 2020, within one layer of latents). A closed latent rests at a point, mean 0 and
-    log-variance -4, by H_l = E[mean_l^2 + (logvar_l + 4)^2]. Closed by its KL instead it would be pure noise, to which
-    the decoder goes deaf, and it would stay dead once open; from its rest the decoder has never heard it, and listens.
+    Latents that are all free from the start share out a factor between them. Here latent l is closed, at 0 whatever the
+    image (see `posterior`), until the schedule of `opened` passes l: the first latents take what shortens the
+    reconstruction most, and each next one what is left (the idea of progressive VAEs, Li 2020, within one layer of
+    latents). While it is closed no gradient reaches its weights, so that it opens as lively as it was initialised.
 
     And the standard normal prior cannot tell two codes from their rotation: the fourth moment can, as in independent
     component analysis (Hyvarinen & Oja 1997). K_l = max(0, E[mean_l^4] - 9/5 E[mean_l^2]^2) over the batch is 0 for a
@@ -42,19 +41,28 @@ def unfold(
     Gaussian one.
 
     With opened at least L, kappa 0 and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen 2018). The KL logged is
-    that to N(0, 1), 1.5 nats for a latent at rest, so ELBOs compare with other objectives once all are open. Weights
-    are in nats per image, 0 or more.
+    that of open latents. Weights are in nats per image, 0 or more.
     """
     recon, kl = recon_and_kl(out)
-    latents = torch.arange(1, len(kl) + 1, device=kl.device)
-    shut = (latents - opened).clamp(0, 1)  # [L]
-    rest = (out.mean.square() + (out.logvar - _REST).square()).mean(0)  # [L]
+    kl = _open(kl, opened) * kl
     log_weights = minibatch_log_weights(out.n_data, len(out.z), device=out.z.device)
     log_qz, log_qz_per_latent = log_aggregate(out.z, out.mean, out.logvar, log_weights)
     tc = (log_qz - log_qz_per_latent.sum(1)).mean()
     square = out.mean.square()
-    kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [L]
-    of_open, of_closed = (1 - shut) * (beta * kl + kappa * kurtosis), closed * shut * rest
+    kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [L]; 0 of a closed one
     off = (out.mean[:, :LED] - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
-    loss = recon + of_open.sum() + of_closed.sum() + tau * tc + led * off
+    loss = recon + beta * kl.sum() + kappa * kurtosis.sum() + tau * tc + led * off
     return Terms(loss, logs=detached(recon=recon, kl=kl, tc=tc, kurtosis=kurtosis.sum()))
+
+
+def posterior(
+    mean: Tensor, logvar: Tensor, *, opened: Tensor | float = 10.0, **_: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Closed latents are points at 0; while one opens, its mean and its log-variance move to the encoder's."""
+    share = _open(mean, opened)
+    return share * mean, _REST + share * (logvar - _REST)
+
+
+def _open(like: Tensor, opened: Tensor | float) -> Tensor:
+    """[L] the share, 0 to 1, to which each latent is open."""
+    return (opened - torch.arange(like.shape[-1], device=like.device)).clamp(0, 1)

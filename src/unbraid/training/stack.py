@@ -1,6 +1,7 @@
 """Many models, one program: members of a group that differ in seed and in numbers alone, stacked along a new axis."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -85,7 +86,8 @@ class Stack:
         hyper: Mapping[str, Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """(the loss that is differentiated, what is logged) of one member."""
-        arguments = x, noise, self.posterior
+        posterior = None if self.posterior is None else partial(self.posterior, **hyper)
+        arguments = x, noise, posterior
         logits, mean, logvar, z = functional_call(self.networks["model"], dict(weights["model"]), arguments)
         aux = self._aux(weights.get("aux"))
         detached = {key: value.detach() for key, value in weights.get("aux", {}).items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,13 +83,15 @@ class Trainer:
 
     def terms(self, inputs: "Inputs", step: int) -> Terms:
         x, noise, permutation = inputs.x, inputs.noise, inputs.permutation
-        logits, mean, logvar, z = self.model(x, noise, self.posterior)
+        hyper = self.hyper_at(step)
+        posterior = None if self.posterior is None else partial(self.posterior, **hyper)
+        logits, mean, logvar, z = self.model(x, noise, posterior)
         frozen = None if self.aux is None else _frozen(self.aux)
         linear = None if self.linear is None else self.linear(x)
         forward = Forward(
             x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, linear, self.aux, frozen
         )
-        return self.objective(forward, **self.hyper_at(step))
+        return self.objective(forward, **hyper)
 
     def step(self, step: int) -> None:
         terms = self.terms(self.inputs(step), step)
@@ -208,7 +211,7 @@ class Trainer:
 
 
 def _batches(config: Config, dataset: Dataset, device: torch.device) -> Batches:
-    if OBJECTIVES[config.objective].posterior is None:
+    if not OBJECTIVES[config.objective].pairs:
         return dataset.batches(config.batch_size, seed=config.seed, device=device)
     return pairs(dataset, config.batch_size, seed=config.seed, device=device, changed=config.pair_changes)
 
