@@ -131,6 +131,13 @@ def test_swift_is_as_cheap_as_it_says() -> None:
     assert flops["burgess"] == pytest.approx(24.8, abs=0.05)
 
 
+def test_a_latent_of_swift_begins_lively_and_sure() -> None:
+    head = build("swift", (1, 64, 64), latent_dim=5).closable_head()
+    means, logvars = head.weight.split(5)
+    assert means.std().item() == pytest.approx(6 / math.sqrt(3 * 256), rel=0.1)
+    assert not logvars.any() and head.bias[5:].tolist() == [-3] * 5
+
+
 def test_balls_fc_has_the_published_layers() -> None:
     vae = build("balls_fc", (1, 32, 32))
     assert outputs(vae.encoder, torch.zeros(1, 1, 32, 32)) == [(1200,), (1200,), (20,)]

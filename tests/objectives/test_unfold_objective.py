@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from unbraid.objectives.beta_tcvae import beta_tcvae
-from unbraid.objectives.unfold import LED, unfold
-from unbraid.probability import LIKELIHOODS
+from unbraid.objectives.unfold import LED, posterior, unfold
+from unbraid.probability import LIKELIHOODS, kl_per_latent
 from unbraid.types import Forward
 
 B, L, N = 8, 4, 1000
@@ -25,36 +25,40 @@ def out() -> Forward:
 
 
 def test_all_open_without_the_fourth_moment_is_beta_tcvae(out: Forward) -> None:
-    ours = unfold(out, beta=1.0, tau=5.0, kappa=0.0, opened=float(L), closed=100.0)
+    ours = unfold(out, beta=1.0, tau=5.0, kappa=0.0, opened=float(L))
     assert torch.allclose(ours.loss, beta_tcvae(out, beta=6.0).loss)
 
 
-@pytest.mark.parametrize(
-    ("opened", "shut"), [(0, (1, 1, 1, 1)), (2, (0, 0, 1, 1)), (2.25, (0, 0, 0.75, 1)), (4, (0, 0, 0, 0))]
-)
-def test_closed_latents_rest_and_open_ones_pay_their_kl(out: Forward, opened: float, shut: tuple[float, ...]) -> None:
-    terms = unfold(out, beta=2.0, tau=0.0, kappa=0.0, opened=opened, closed=50.0)
-    expected = terms.logs["recon"].item()
-    for latent, c in enumerate(shut):
-        rest = sum(m**2 + (v + 4) ** 2 for m, v in zip(out.mean[:, latent], out.logvar[:, latent], strict=True)) / B
-        expected += (1 - c) * 2 * terms.logs["kl"][latent].item() + c * 50 * float(rest)
-    assert terms.loss.item() == pytest.approx(expected, rel=1e-5)
+SHARES = [(0, (0, 0, 0, 0)), (2, (1, 1, 0, 0)), (2.25, (1, 1, 0.25, 0)), (4, (1, 1, 1, 1)), (9, (1, 1, 1, 1))]
 
 
-def test_a_closed_latent_goes_to_its_rest_whatever_the_images_ask() -> None:
-    """The loss of a latent that is shut is least at mean 0 and log-variance -4."""
-    zeros = torch.zeros(B, 1, 1, 1)
+@pytest.mark.parametrize(("opened", "shares"), SHARES)
+def test_a_latent_pays_its_kl_as_far_as_it_is_open(out: Forward, opened: float, shares: tuple[float, ...]) -> None:
+    terms = unfold(out, beta=2.0, tau=0.0, kappa=0.0, opened=opened)
+    kl = kl_per_latent(out.mean, out.logvar).mean(0) * torch.tensor(shares)
+    assert torch.allclose(terms.logs["kl"], kl)
+    assert terms.loss.item() == pytest.approx(terms.logs["recon"].item() + 2 * float(kl.sum()), rel=1e-5)
 
-    def loss(mean: float, logvar: float) -> float:
-        means, logvars = torch.full((B, 1), mean), torch.full((B, 1), logvar)
-        forward = Forward(zeros, zeros, means, logvars, means, LIKELIHOODS["bernoulli"].nll, N)
-        return float(unfold(forward, tau=0.0, opened=0.0).loss)
 
-    at_rest = loss(0.0, -4.0)
-    assert all(
-        loss(mean, logvar) > at_rest
-        for mean, logvar in [(0.0, 0.0), (0.1, -4.0), (-0.1, -4.0), (0.0, -3.9), (0.0, -4.1)]
-    )
+@pytest.mark.parametrize(("opened", "shares"), SHARES)
+def test_a_latent_moves_from_a_point_to_the_posterior_as_it_opens(
+    out: Forward, opened: float, shares: tuple[float, ...]
+) -> None:
+    mean, logvar = posterior(out.mean, out.logvar, opened=opened, beta=3.0)
+    share = torch.tensor(shares)
+    assert torch.allclose(mean, share * out.mean)
+    assert torch.allclose(logvar, share * out.logvar - 8 * (1 - share), atol=1e-6)
+
+
+def test_no_gradient_reaches_a_closed_latent(out: Forward) -> None:
+    mean, logvar = out.mean.clone().requires_grad_(), out.logvar.clone().requires_grad_()
+    shut_mean, shut_logvar = posterior(mean, logvar, opened=2.0)
+    z = shut_mean + torch.exp(shut_logvar / 2)
+    logits = (z.sum(1) + out.logits.flatten(1).T).T.view_as(out.logits)
+    forward = dataclasses.replace(out, mean=shut_mean, logvar=shut_logvar, z=z, logits=logits)
+    unfold(forward, opened=2.0).loss.backward()
+    for gradient in (mean.grad, logvar.grad):
+        assert gradient is not None and gradient[:, :2].all() and not gradient[:, 2:].any()
 
 
 def test_the_fourth_moment_tells_axes_from_diagonals() -> None:

@@ -54,13 +54,17 @@ class VAE(nn.Module):
     def close(self, latents: Sequence[int]) -> None:
         """Takes these latents out of use: their posterior becomes the prior, mean 0 and variance 1, whatever the image.
 
-        Raises UnbraidError for a net whose heads are not one linear layer.
+        A first linear layer of the decoder forgets them too, so that a latent that was never open draws nothing. Raises
+        UnbraidError for a net whose heads are not one linear layer.
         """
         head = self.closable_head()
         rows = [row for latent in latents for row in (latent, self.latent_dim + latent)]
         with torch.no_grad():
             head.weight[rows] = 0
             head.bias[rows] = 0
+            first = next(layer for layer in self.decoder.modules() if isinstance(layer, Layer))
+            if isinstance(first, nn.Linear):
+                first.weight[:, list(latents)] = 0
 
     def closable_head(self) -> nn.Linear:
         layers = list(self.encoder.modules())

@@ -60,7 +60,7 @@ def posterior(
 ) -> tuple[Tensor, Tensor]:
     """Closed latents are points at 0; while one opens, its mean and its log-variance move to the encoder's."""
     share = _open(mean, opened)
-    return share * mean, _REST + share * (logvar - _REST)
+    return share * mean, share * logvar + (1 - share) * _REST
 
 
 def _open(like: Tensor, opened: Tensor | float) -> Tensor:
