@@ -455,9 +455,7 @@ class TestTrainsAsTold:
     def test_prune_closes_the_unused_latents(self, tmp_path: Path) -> None:
         run = small_run("beta_vae", tmp_path / "run", prune=1e6)
         assert run.facts["pruned_latents"] == [0, 1, 2]
-        assert torch.equal(
-            run.decode(torch.zeros(1, 3)), run.decode(torch.ones(1, 3))
-        )  # unheard
+        assert torch.equal(run.decode(torch.zeros(1, 3)), run.decode(torch.ones(1, 3)))  # unheard
         mean, logvar = run.encode(squares().images(np.arange(5)))
         assert not mean.any() and not logvar.any()
 

@@ -12,8 +12,8 @@ _DEMO_STEPS = 16_000
 def demo(steps: str | int | None = None, **settings: Any) -> Config:
     """The demo's config; its schedules are shares of `steps`, so that a shorter demo is the same course in small.
 
-    Two latents are open at first and become the positions, the third becomes the size; then all are, and one or two
-    more take up the kind of shape and how it is turned.
+    Two latents, led by linear coordinates, become the positions; the third becomes the size; then all open while little
+    is asked of them, and some take up the kind of shape and how it is turned, before the pressure returns.
     """
     total = configs.resolve({"steps": _DEMO_STEPS if steps is None else steps}).steps
 
@@ -27,11 +27,11 @@ def demo(steps: str | int | None = None, **settings: Any) -> Config:
         "data": "dsprites",
         "model": "swift",
         "objective": "unfold",
-        "beta": course(0, 1, 0.5, 1, 0.8, 0.5),
-        "led": course(0, 100, 0.03, 100, 0.08, 0),
-        "tau": course(0, 5, 0.6, 5, 0.9, 2),
+        "beta": course(0, 1, 0.1, 1, 0.101, 0.2, 0.2, 0.2, 0.4, 1, 0.8, 0.5),
+        "tau": course(0, 5, 0.1, 5, 0.101, 0.5, 0.2, 0.5, 0.4, 5, 0.6, 5, 0.9, 2),
         "kappa": 2.0,
-        "opened": course(0, 2, 0.12, 2, 0.24, 3, 0.34, 10),
+        "led": course(0, 100, 0.02, 100, 0.05, 0),
+        "opened": course(0, 2, 0.05, 2, 0.08, 3, 0.1, 3, 0.101, 7),
         "lr": course(0, 1e-3, 0.65, 1e-3, 1, 0),
         "prune": 0.05,
         "batch_size": 64,

@@ -131,11 +131,21 @@ def test_swift_is_as_cheap_as_it_says() -> None:
     assert flops["burgess"] == pytest.approx(24.8, abs=0.05)
 
 
-def test_a_latent_of_swift_begins_lively_and_sure() -> None:
-    head = build("swift", (1, 64, 64), latent_dim=5).closable_head()
-    means, logvars = head.weight.split(5)
-    assert means.std().item() == pytest.approx(6 / math.sqrt(3 * 256), rel=0.1)
-    assert not logvars.any() and head.bias[5:].tolist() == [-3] * 5
+def test_a_woken_latent_is_centred_lively_and_sure_and_the_others_are_as_before() -> None:
+    vae = build("swift", (1, 64, 64), latent_dim=5)
+    x = torch.rand(50, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = vae.encode(x)
+        vae.waken([1, 3], x)
+        mean, logvar = vae.encode(x)
+    for latent in (1, 3):
+        assert mean[:, latent].mean().item() == pytest.approx(0, abs=1e-4)
+        assert mean[:, latent].std().item() == pytest.approx(0.7, abs=1e-4)
+        assert logvar[:, latent].unique().tolist() == [-3]
+        assert abs(torch.corrcoef(torch.stack([mean[:, latent], before[0][:, latent]]))[0, 1]) > 0.999
+    for latent in (0, 2, 4):
+        assert torch.equal(mean[:, latent], before[0][:, latent])
+        assert torch.equal(logvar[:, latent], before[1][:, latent])
 
 
 def test_balls_fc_has_the_published_layers() -> None:

@@ -10,6 +10,7 @@ from unbraid.errors import UnbraidError
 ImageShape = tuple[int, int, int]  # (C, H, W)
 Layer = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
 Posterior = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (mean, logvar) of a batch, changed together
+_LIVELY, _SURE = 0.7, -3.0  # deviation of the mean and log-variance of a latent that wakes
 Initialiser = Callable[[Layer, torch.Generator], None]
 
 
@@ -57,7 +58,7 @@ class VAE(nn.Module):
         A first linear layer of the decoder forgets them too, so that a latent that was never open draws nothing. Raises
         UnbraidError for a net whose heads are not one linear layer.
         """
-        head = self.closable_head()
+        head = self.head("closed", "prune=0")
         rows = [row for latent in latents for row in (latent, self.latent_dim + latent)]
         with torch.no_grad():
             head.weight[rows] = 0
@@ -66,13 +67,31 @@ class VAE(nn.Module):
             if isinstance(first, nn.Linear):
                 first.weight[:, list(latents)] = 0
 
-    def closable_head(self) -> nn.Linear:
-        layers = list(self.encoder.modules())
-        head = layers[-1]
+    def waken(self, latents: Sequence[int], x: Tensor) -> None:
+        """Centres and stretches the means of these latents, so that over the batch x their deviation is 0.7; sets their
+        log-variance to -3.
+
+        A latent that begins as usual, with a mean near 0 and a variance near 1, is noise to the decoder, which learns
+        to ignore it before it tells anything. Raises UnbraidError for a net whose heads are not one linear layer.
+        """
+        head = self.head("opened", "another objective")
+        with torch.no_grad():
+            means, _ = self.encode(x)
+            for latent in latents:
+                deviation, centre = torch.std_mean(means[:, latent])
+                stretch = _LIVELY / deviation.clamp(min=1e-6)
+                head.bias[latent] = (head.bias[latent] - centre) * stretch
+                head.weight[latent] *= stretch
+                head.weight[self.latent_dim + latent] = 0
+                head.bias[self.latent_dim + latent] = _SURE
+
+    def head(self, done: str, instead: str) -> nn.Linear:
+        """The layer that gives means and log-variances; the words are for the error where latents share its weights."""
+        head = list(self.encoder.modules())[-1]
         if not isinstance(head, nn.Linear) or head.out_features != 2 * self.latent_dim:
             raise UnbraidError(
-                "latents of this net cannot be closed one by one, since its last layer shares weights: "
-                "choose prune=0 or another model"
+                f"latents of this net cannot be {done} one by one, since its last layer shares weights: "
+                f"choose {instead} or another model"
             )
         return head
 

@@ -45,6 +45,8 @@ class Objective:
     description: str
     defaults: Mapping[str, str] = field(default_factory=dict)  # schedules, as text, in place of signature defaults
     aux: Aux | None = None
+    # (hyper-parameters of the step before, of this step, L) -> the latents that wake at this step, see `VAE.waken`
+    woken: Callable[[Mapping[str, float], Mapping[str, float], int], list[int]] | None = None
     linear: int = 0  # so many linear coordinates of the images are in `Forward.linear`
     posterior: Posterior | None = None
     pairs: bool = False  # of images that share factors: the batch's first half beside its second
@@ -87,6 +89,7 @@ OBJECTIVES: dict[str, Objective] = {
             "opened": "piecewise(0, 2, 1000, 2, 3000, 6, 6000, 10)",
         },
         posterior=unfold.posterior,
+        woken=unfold.woken,
         linear=unfold.LED,
     ),
 }

@@ -1,5 +1,7 @@
 """Latents opened in turn under a sub-Gaussian prior: one factor a latent within minutes."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -33,7 +35,7 @@ def unfold(
     Latents that are all free from the start share out a factor between them. Here latent l is closed, at 0 whatever the
     image (see `posterior`), until the schedule of `opened` passes l: the first latents take what shortens the
     reconstruction most, and each next one what is left (the idea of progressive VAEs, Li 2020, within one layer of
-    latents). While it is closed no gradient reaches its weights, so that it opens as lively as it was initialised.
+    latents). When it opens it is woken (see `VAE.waken`): the decoder, which never heard it, begins to listen.
 
     And the standard normal prior cannot tell two codes from their rotation: the fourth moment can, as in independent
     component analysis (Hyvarinen & Oja 1997). K_l = max(0, E[mean_l^4] - 9/5 E[mean_l^2]^2) over the batch is 0 for a
@@ -61,6 +63,11 @@ def posterior(
     """Closed latents are points at 0; while one opens, its mean and its log-variance move to the encoder's."""
     share = _open(mean, opened)
     return share * mean, share * logvar + (1 - share) * _REST
+
+
+def woken(before: Mapping[str, float], now: Mapping[str, float], count: int) -> list[int]:
+    """The latents of `count` that begin to open between two steps."""
+    return [latent for latent in range(count) if before["opened"] <= latent < now["opened"]]
 
 
 def _open(like: Tensor, opened: Tensor | float) -> Tensor:

@@ -53,6 +53,8 @@ class Stack:
 
     def step(self, step: int) -> None:
         inputs = [member.inputs(step) for member in self.members]
+        for member, each in zip(self.members, inputs, strict=True):
+            member.waken(each.x, step)
         values = [member.hyper_at(step) for member in self.members]
         device = self.members[0].device
         hyper = {

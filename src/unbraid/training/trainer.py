@@ -62,7 +62,10 @@ class Trainer:
             aux_optimizer = OPTIMIZERS["adam"](self.aux.parameters(), adam_beta1=beta1, adam_beta2=beta2)
             self.optimizers.append((aux_optimizer, config.aux_lr or objective.aux.lr))
         if config.prune:
-            self.model.closable_head()  # refuses before the training rather than after it
+            self.model.head("closed", "prune=0")  # refuses before the training rather than after it
+        self.woken = objective.woken
+        if self.woken is not None:
+            self.model.head("opened", "another objective")
         self.generator = torch.Generator(device)
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
@@ -94,11 +97,20 @@ class Trainer:
         return self.objective(forward, **hyper)
 
     def step(self, step: int) -> None:
-        terms = self.terms(self.inputs(step), step)
+        inputs = self.inputs(step)
+        self.waken(inputs.x, step)
+        terms = self.terms(inputs, step)
         total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
         total.backward()
         self.update(step)
         self.sum({"loss": terms.loss, **terms.logs})
+
+    def waken(self, x: Tensor, step: int) -> None:
+        """Of the objective that opens latents in turn: those whose turn has come."""
+        if self.woken is not None and step > 0:
+            latents = self.woken(self.hyper_at(step - 1), self.hyper_at(step), self.config.latent_dim)
+            if latents:
+                self.model.waken(latents, x)
 
     def update(self, step: int) -> None:
         """One step of every optimizer along the gradients that the parameters hold, which are then forgotten."""
