@@ -9,10 +9,11 @@ run = unbraid.train(
     data="balls",
     model="swift",
     objective="unfold",
+    led="piecewise(0, 100, 100, 100, 200, 0)",  # the first two latents start as linear coordinates of the images
+    beta=4,
     tau=2,
-    opened=4,  # all latents from the start: so short a training has no time for one after another
-    kappa=5,  # so that each latent takes a coordinate and not a diagonal
-    seed=1,  # in so few steps not every seed lets go of the start
+    kappa=2,
+    prune=0.05,  # a latent that ends with less than so many nats is closed
     latent_dim=4,  # a ball has two coordinates: two latents stay unused
     steps=900,
     lr="linear(2e-3, 0, steps=900)",  # every number of an objective may be such a schedule too

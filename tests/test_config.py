@@ -52,9 +52,9 @@ class TestResolve:
     def test_all_options_of_the_choice_and_no_others(self) -> None:
         config = resolve({"objective": "factor_vae", "data": "balls", "n_balls": 2, "optimizer": "sgd"})
         assert config.section("objective") == {"gamma": 10.0}
-        assert config.section("data") == {"n_balls": 2, "size": 32, "friction": 0.0, "gravity": 0.0}
+        assert config.section("data") == {"n_balls": 2, "size": 32, "friction": 0.0, "gravity": 0.0, "shuffled": False}
         assert config.section("optimizer") == {"momentum": 0.0}
-        assert set(config.options) == {"gamma", "n_balls", "size", "friction", "gravity", "momentum"}
+        assert set(config.options) == {"gamma", "n_balls", "size", "friction", "gravity", "shuffled", "momentum"}
 
     def test_a_published_schedule_stands_in_for_the_number_of_the_signature(self) -> None:
         assert resolve({"objective": "annealed_vae"}).options["capacity"] == "linear(0, 25, steps=100000)"
