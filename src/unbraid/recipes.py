@@ -35,6 +35,7 @@ def demo(steps: str | int | None = None, **settings: Any) -> Config:
         "lr": course(0, 1e-3, 0.65, 1e-3, 1, 0),
         "prune": 0.05,
         "batch_size": 64,
+        "threads": 2,  # half as many steps again per minute; the number is fixed so that the bits are
         "steps": total,
         "checkpoint_minutes": 1.0,
     }
