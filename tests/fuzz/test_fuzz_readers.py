@@ -29,3 +29,14 @@ def test_some_hundred_files_made_to_harm(reader: str) -> None:
 @pytest.mark.parametrize("reader", NAMES)
 def test_ten_thousand_files_made_to_harm(reader: str) -> None:
     fuzz(reader, 10_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", NAMES)
+def test_atheris_finds_nothing(reader: str) -> None:
+    """Files guided by the lines they reach, from good ones on."""
+    pytest.importorskip("atheris")
+    command = [sys.executable, str(FUZZER), reader, "--atheris", "--seconds", "20"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
+    assert "Done" in done.stderr, done.stderr[-2_000:]
