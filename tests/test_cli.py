@@ -346,6 +346,8 @@ def test_a_study_from_its_plan_to_its_table(said: Callable[..., tuple[int, str, 
         rows = list(csv.DictReader(stream))
     assert [row["state"] for row in rows] == ["finished", "failed"]
     assert [float(row["lr"]) for row in rows] == [1e-3, 1e30] and rows[1]["final.loss"] == ""
+    assert said("table", out, "--csv")[0] == 0
+    assert (out / "table.csv").read_bytes() == (tmp_path / "all.csv").read_bytes()
     file.write_text(TWO_RUNS.replace(", 1.0e+30", ""))
     assert said("study", *settings)[0] == 0
     assert said("study", *settings, "--print")[1] == file.read_text()

@@ -74,7 +74,9 @@ def table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder of a study, finished or not")
     parser.add_argument("--sort", metavar="COLUMN", help="best first, such as mig")
     parser.add_argument("--where", metavar="TEST", help='such as "beta>4 and objective==beta_vae"')
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write every column there instead")
+    parser.add_argument(
+        "--csv", type=Path, nargs="?", const=Path(), metavar="FILE", help="write every column (default: STUDY/table.csv)"
+    )
     parser.set_defaults(run=_run_table)
 
 
@@ -87,9 +89,10 @@ def _run_table(chosen: argparse.Namespace) -> None:
         rows = filtering.where(rows, chosen.where)
     if chosen.sort:
         rows = table.ordered(rows, chosen.sort)
-    if chosen.csv:
-        table.write_csv(chosen.csv, rows)
-        print(f"{chosen.csv}: {len(rows)} rows")
+    if chosen.csv is not None:
+        path = chosen.study / "table.csv" if chosen.csv == Path() else chosen.csv
+        table.write_csv(path, rows)
+        print(f"{path}: {len(rows)} rows")
     else:
         table.write(chosen.study)
         tables.show(*table.shown(rows))
