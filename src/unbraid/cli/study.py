@@ -75,7 +75,12 @@ def table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sort", metavar="COLUMN", help="best first, such as mig")
     parser.add_argument("--where", metavar="TEST", help='such as "beta>4 and objective==beta_vae"')
     parser.add_argument(
-        "--csv", type=Path, nargs="?", const=Path(), metavar="FILE", help="write every column (default: STUDY/table.csv)"
+        "--csv",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="FILE",
+        help="write every column, to STUDY/table.csv if not told",
     )
     parser.set_defaults(run=_run_table)
 
