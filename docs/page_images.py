@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 
 from unbraid.report import write_report
 
@@ -51,7 +51,9 @@ def main(run: str, study: str) -> None:
         many.locator("#compare-with").select_option(index=2)
         many.locator(".compare-side").nth(1).wait_for()
         many.locator("#runs thead button", has_text="elbo").click()
-        many.locator("#runs-section").screenshot(path=IMAGES / "page-study.png")
+        many.locator("#scatter-x").select_option(label="beta")
+        many.evaluate("scrollTo(0, 0)")
+        many.screenshot(path=IMAGES / "page-study.png", full_page=True, clip=around(many, "#runs-section"))
         animate(opened(browser, one, 1120, 900, "light"), IMAGES / "page.gif")
         browser.close()
 
@@ -65,16 +67,20 @@ def opened(browser: Browser, file: Path, width: int, height: int, theme: str) ->
     return page
 
 
-def animate(page: Page, file: Path) -> None:
-    """The most used latents, one after another, each to both ends and back."""
-    box = page.locator("#hand").bounding_box()
+def around(page: Page, selector: str) -> FloatRect:
+    box = page.locator(selector).bounding_box()
     assert box is not None
-    clip = {
+    return {
         "x": box["x"] - MARGIN,
         "y": box["y"] - MARGIN,
         "width": box["width"] + 2 * MARGIN,
         "height": box["height"] + 2 * MARGIN,
     }
+
+
+def animate(page: Page, file: Path) -> None:
+    """The most used latents, one after another, each to both ends and back."""
+    clip = around(page, "#hand")
     frames = []
     for latent, value in movements(page):
         page.evaluate(SET, [latent, value])
