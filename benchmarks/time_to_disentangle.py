@@ -1,6 +1,6 @@
 """How disentangled a model is after so many minutes of training, from an empty run folder, without labels.
 
-    python benchmarks/time_to_disentangle.py --minutes 10 --seeds 3 [--rate 40] [--out benchmarks/records]
+    python benchmarks/time_to_disentangle.py --minutes 10 --seeds 3 [--rate 40] [--threads 1] [--out benchmarks/records]
     python benchmarks/time_to_disentangle.py --minutes 2 --seeds 3 --data balls
 
 Each seed trains the demo's recipe, whose schedules are shares of its length: as many steps as this machine does in the
@@ -29,9 +29,9 @@ _METRICS = ("mig", "factor_vae", "beta_vae", "modularity")
 _WARM_UP, _MEASURED = 50, 200
 
 
-def measured_rate(data: str) -> float:
+def measured_rate(settings: dict[str, Any]) -> float:
     """Steps per second of the recipe on this machine now."""
-    config = recipes.demo(_WARM_UP + _MEASURED, data=data)
+    config = recipes.demo(_WARM_UP + _MEASURED, **settings)
     with tempfile.TemporaryDirectory() as folder:
         run = training.train(config, out=Path(folder) / "run", show_progress=False)
         rows = run.log
@@ -69,17 +69,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", choices=["dsprites", "balls"], default="dsprites")
     parser.add_argument("--rate", type=float, help="steps per second (default: measured)")
+    parser.add_argument("--threads", type=int, help="of the CPU (default: as the recipe says)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/records"))
     chosen = parser.parse_args()
-    rate = chosen.rate or measured_rate(chosen.data)
+    settings = {"data": chosen.data, **({"threads": chosen.threads} if chosen.threads else {})}
+    rate = chosen.rate or measured_rate(settings)
     steps = int(rate * 60 * chosen.minutes)
     print(f"{rate:.1f} steps/s: {steps:,} steps in {chosen.minutes:g} minutes")
-    runs = [race(recipes.demo(steps, seed=seed, data=chosen.data)) for seed in range(chosen.seeds)]
+    runs = [race(recipes.demo(steps, seed=seed, **settings)) for seed in range(chosen.seeds)]
     medians = {name: float(np.median([run[name] for run in runs])) for name in runs[0] if name != "seed"}
     print("median: " + ", ".join(f"{name} {score:.3f}" for name, score in medians.items()))
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     today = datetime.date.today().isoformat()
-    config = recipes.demo(steps, data=chosen.data).flat()
+    config = recipes.demo(steps, **settings).flat()
     write_json(
         chosen.out / f"{today}-{chosen.minutes:g}-minutes-{chosen.data}.json",
         {"commit": commit, "steps": steps, "median": medians, "runs": runs, "config": config},
