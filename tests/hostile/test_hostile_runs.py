@@ -153,7 +153,8 @@ def test_atheris_finds_nothing(good: Path, folder: Path, tmp_path: Path, name: s
     program = Path(__file__).with_name("guided.py")
     options = [f"-runs={MANY}", "-timeout=5", "-rss_limit_mb=1024", "-seed=1", "-max_len=20000", "-verbosity=0"]
     command = [sys.executable, str(program), name, str(folder), str(tmp_path / "corpus"), *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    beside = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # what the tests share is on pytest's path alone
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=beside)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-4_000:]
 
 
