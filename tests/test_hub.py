@@ -143,6 +143,22 @@ def test_what_is_not_taken(there: Hub, trained: Run, tmp_path: Path) -> None:
         hub.push(tmp_path / "run", "someone/squares")
 
 
+def test_without_a_network(there: Hub, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class ConnectError(Exception):
+        pass
+
+    def unreached(*_: Any, **__: Any) -> None:
+        raise ConnectError("no route\nto host")
+
+    ConnectError.__module__ = "httpx"
+    monkeypatch.setattr(there, "create_repo", unreached)
+    with pytest.raises(UnbraidError, match="^the Hub is not reached: no route to host$"):
+        hub.push(trained.path, "someone/squares")
+    ConnectError.__module__ = "elsewhere"
+    with pytest.raises(ConnectError):
+        hub.push(trained.path, "someone/squares")
+
+
 def test_without_the_extra(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -1,5 +1,7 @@
 """The one exception for what a user can mend."""
 
+import threading
+
 
 class UnbraidError(ValueError):
     """A user's mistake in one sentence: what came, what was allowed, what to do.
@@ -15,3 +17,9 @@ class UnbraidError(ValueError):
 def printable(text: str) -> str:
     """One line: line breaks, control characters and broken Unicode as their escapes."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def of_a_thread(failed: threading.ExceptHookArgs) -> None:
+    """What the system refuses to a writer in the background is said once, by whoever waits for it."""
+    if not issubclass(failed.exc_type, OSError):
+        threading.__excepthook__(failed)

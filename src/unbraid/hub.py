@@ -76,6 +76,10 @@ def _reached(repo: str) -> Iterator[Any]:
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         why = " ".join(str(error).split())[:300]
         raise UnbraidError(f'the Hub does not give or take "{repo}": {why}') from None
+    except Exception as error:  # of the library below, whose name and errors change with versions
+        if not type(error).__module__.startswith(("httpx", "requests")):
+            raise
+        raise UnbraidError(f"the Hub is not reached: {' '.join(str(error).split())[:300]}") from None
 
 
 def _without_places(config: Config) -> Config:

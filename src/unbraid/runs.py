@@ -51,6 +51,10 @@ STATISTICS = "statistics.json"
 SCORES = "scores.json"
 ERROR = "error.json"
 LOCK = ".lock"
+_OURS = (
+    *(CONFIG, FACTS, CHECKPOINT, WEIGHTS, LOG, TENSORBOARD, FIGURES, EXPORT, REPORT),
+    *(STATISTICS, SCORES, ERROR, LOCK),
+)
 
 # where a run is computed, how often it is saved and who else is told are not what it is
 FREE_SETTINGS = ("device", "checkpoint_minutes", "logger")
@@ -60,23 +64,34 @@ FREE_SETTINGS = ("device", "checkpoint_minutes", "logger")
 _LARGEST_JSON = 16_000_000
 _LARGEST_HEADER = 1_000_000
 _LARGEST_LOG = 64_000_000
+_MOST_DIGITS = 30  # of a whole number in JSON: far from where floats end
+_MOST_STEPS = 10**15
 
 
 def is_run(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
+def leads_within(file: Path, folder: Path) -> bool:
+    """Whether `file`, links followed, lies in `folder`; a link that leads round in a circle does not."""
+    try:
+        return file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
 def _refuse_links(path: Path) -> None:
     """Raises UnbraidError where a run folder holds a symbolic link out of itself: what is written would follow it."""
-    for name in (CONFIG, FACTS, CHECKPOINT, WEIGHTS, LOG, TENSORBOARD, FIGURES, STATISTICS, SCORES, LOCK):
+    for name in _OURS:
         file = path / name
-        if file.is_symlink() and not file.resolve().is_relative_to(path.resolve()):
+        if file.is_symlink() and not leads_within(file, path):
             raise UnbraidError(f"{file} is a symbolic link out of the run folder: put what it points to in its place")
 
 
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        value = json.loads(files.read_at_most(file, _LARGEST_JSON, "it"), parse_constant=_refuse_constant)
+        text = files.read_at_most(file, _LARGEST_JSON, "it")
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole, parse_float=_fraction)
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -86,6 +101,18 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number that we never write")
+    return int(digits)
+
+
+def _fraction(text: str) -> float:
+    if not math.isfinite(value := float(text)):  # 1e999
+        raise ValueError("a number that we never write")
+    return value
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -185,7 +212,7 @@ def steps_done(path: Path) -> int:
         with (path / LOG).open("rb") as file:
             file.seek(max(file.seek(0, 2) - 4096, 0))
             lines = file.read().decode().splitlines()[1:]
-        return int(lines[-1].split(",")[0]) if lines else 0
+        return min(int(lines[-1].split(",")[0]), _MOST_STEPS) if lines else 0
     except (OSError, ValueError, KeyError, TypeError):  # no log yet, a line half written, or a damaged file
         return 0
 
@@ -253,7 +280,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except UnbraidError:
         raise
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:  # RuntimeError: torch cannot map the file
         raise UnbraidError(f"cannot read {path}: {' '.join(str(error).split())[:300]}") from None
 
 
@@ -272,7 +299,8 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
             for row in rows:
                 for column, cell in zip(columns, row, strict=True):
                     column.append(float(cell))
-        if len(set(header)) < len(header):
+        steps = columns[header.index("step")] if "step" in header else ()
+        if len(set(header)) < len(header) or not all(0 <= step <= _MOST_STEPS for step in steps):
             raise ValueError
     except (ValueError, csv.Error):
         raise _damaged(file) from None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unbraid.errors import printable
+
 if TYPE_CHECKING:
     from unbraid.config import Config
     from unbraid.registry import Parameter
@@ -25,9 +27,9 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | Non
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
     for name, cells in zip(columns, zip(*rows, strict=True), strict=True) if rows else ():
         numeric = all(_is_number(cell) for cell in cells)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))  # Text: what a name holds is never markup
+        table.add_row(*(Text(printable(_cell(value))) for value in row))  # Text: what a name holds is never markup
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH_WITHOUT_TERMINAL)

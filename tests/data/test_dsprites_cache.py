@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,16 @@ def test_the_folder_is_the_users_unless_the_environment_names_one(monkeypatch, t
     assert cache_folder() == tmp_path
     monkeypatch.delenv("UNBRAID_CACHE")
     assert "unbraid" in cache_folder().parts or cache_folder().parent.name == "unbraid"
+
+
+@pytest.mark.parametrize("chosen", [None, "~/kept"])
+def test_without_a_home(monkeypatch, chosen):
+    def homeless(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.delenv("UNBRAID_CACHE", raising=False)
+    if chosen:
+        monkeypatch.setenv("UNBRAID_CACHE", chosen)
+    with pytest.raises(UnbraidError, match="there is no home folder to keep a cache in: set UNBRAID_CACHE"):
+        cache_folder()

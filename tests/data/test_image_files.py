@@ -206,6 +206,33 @@ def test_what_is_no_picture_is_refused_in_a_sentence(tmp_path: Path, content: by
     assert str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 300
 
 
+def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (64, 64), 128).save(tmp_path / "bomb.jpg", progressive=True)
+    content = (tmp_path / "bomb.jpg").read_bytes()
+    assert np.array_equal(read(tmp_path / "bomb.jpg"), np.full((8, 8, 3), 128))
+    scans = content[content.index(b"\xff\xda") : -2]
+    (tmp_path / "bomb.jpg").write_bytes(content[:-2] + 3_000 * scans + b"\xff\xd9")
+    with pytest.raises(UnbraidError, match="it is drawn over in [0-9,]+ scans, more than 64"):
+        read(tmp_path / "bomb.jpg")
+
+
+def tiled(side: int) -> bytes:
+    """A TIFF of 64x64 grey pixels in one deflated tile, which says that it is `side` pixels wide and high."""
+    tile = zlib.compress(bytes([128]) * 64 * 64)
+    tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 0, 325: len(tile)}
+    tags[324] = 8 + 2 + 12 * len(tags) + 4  # where the tile begins
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + tile
+
+
+def test_a_small_tiff_of_huge_tiles_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bomb.tif").write_bytes(tiled(64))
+    assert np.array_equal(read(tmp_path / "bomb.tif"), np.full((8, 8, 3), 128))
+    (tmp_path / "bomb.tif").write_bytes(tiled(40_000))
+    with pytest.raises(UnbraidError, match="its tiles have 1,600 million pixels, more than 34"):
+        read(tmp_path / "bomb.tif")
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unfolded(tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(png(9_000, 9_000, bytes(9_001 * 9_000)))
     assert (tmp_path / "bomb.png").stat().st_size < 500_000

@@ -299,6 +299,16 @@ class TestSizes:
         with pytest.raises(UnbraidError, match="damaged"):
             runs.read_scores(folder)
 
+    @pytest.mark.parametrize("number", ["1" * 31, "1e999", "-1e999"])
+    def test_numbers_beyond_floats(self, folder: Path, number: str) -> None:
+        for file, read in ((runs.FACTS, runs.read_facts), (runs.STATISTICS, runs.read_statistics)):
+            (folder / file).write_text(f'{{"seconds": {number}}}')
+            with pytest.raises(UnbraidError, match="is missing or damaged"):
+                read(folder)
+        (folder / runs.SCORES).write_text(f'{{"metrics": {{"mig": {{"score": {number}}}}}}}')
+        with pytest.raises(UnbraidError, match="is missing or damaged"):
+            runs.read_scores(folder)
+
     @pytest.mark.parametrize(
         "metric",
         [
@@ -354,7 +364,18 @@ class TestCommands:
     @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
     @pytest.mark.parametrize(
         "name",
-        [runs.FIGURES, runs.TENSORBOARD, runs.LOG, runs.SCORES, runs.FACTS, runs.WEIGHTS, runs.CONFIG, runs.LOCK],
+        [
+            runs.FIGURES,
+            runs.EXPORT,
+            runs.STATISTICS,
+            runs.TENSORBOARD,
+            runs.LOG,
+            runs.SCORES,
+            runs.FACTS,
+            runs.WEIGHTS,
+            runs.CONFIG,
+            runs.LOCK,
+        ],
     )
     def test_links_out_of_the_folder(
         self, spoiled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], name: str
@@ -367,6 +388,15 @@ class TestCommands:
         before = everything(tmp_path)
         assert f"{name} is a symbolic link out of the run folder" in self.refused(capsys, command, spoiled)
         assert everything(tmp_path) == before and outside.exists() == any(str(outside) in each for each in before)
+
+    @needs_links
+    @pytest.mark.parametrize("name", [runs.SCORES, runs.FIGURES])
+    def test_links_in_a_circle(self, spoiled: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+        if (spoiled / name).exists():
+            (spoiled / name).rename(spoiled / "other")
+        (spoiled / name).symlink_to(name)
+        for command in (["report", "RUN"], ["export", "RUN"], ["score", "RUN", "--metrics", "irs"]):
+            assert "is a symbolic link out of the run folder" in self.refused(capsys, command, spoiled)
 
     @needs_links
     def test_links_within_the_folder_and_to_it(self, spoiled: Path, tmp_path: Path) -> None:
@@ -407,6 +437,8 @@ class TestCommands:
             (runs.LOG, "step,loss\n", "training curves need at least one row"),
             (runs.LOG, "a,b\n1,2\n", "training curves need the column"),
             (runs.LOG, "", "training curves need the column"),
+            (runs.LOG, "step,loss\ninf,1\n", "log.csv is damaged"),
+            (runs.LOG, f"step,loss\n1{'0' * 400},1\n", "log.csv is damaged"),
             (runs.SCORES, '{"metrics": []}', "scores.json is damaged"),
         ],
     )

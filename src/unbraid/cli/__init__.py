@@ -12,7 +12,7 @@ from typing import Any
 
 from unbraid import __version__
 from unbraid.cli import codes, data, demo, export, figures, listing, push, report, score, study, train
-from unbraid.errors import UnbraidError, printable
+from unbraid.errors import UnbraidError, of_a_thread, printable
 from unbraid.registry import lookup, suggest
 
 EXIT_REFUSED, EXIT_INTERRUPTED = 2, 130
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point: 0 done, 1 a run of a study failed, 2 refused with one sentence, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _print_anywhere()
-    threading.excepthook = _of_a_thread
+    threading.excepthook = of_a_thread
     try:
         code = _call(arguments)
         if sys.stdout is not None:  # as it is where the program was started with its output closed
@@ -66,12 +66,6 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(
         words in str(error) for words in ("out of memory", "can't allocate memory", "not enough memory")
     )
-
-
-def _of_a_thread(failed: threading.ExceptHookArgs) -> None:
-    """What the system refuses to a writer in the background is said once, by whoever waits for it."""
-    if not issubclass(failed.exc_type, OSError):
-        threading.__excepthook__(failed)
 
 
 def _give_up_output() -> None:

@@ -63,7 +63,7 @@ def decode(run: Run, codes: str | Path, out: str | Path, *, show: bool = False) 
     (.npy, .npz) of one array `images`, float32 [N, C, H, W] in [0, 1].
     """
     table = tables.read(Path(codes), run.model.latent_dim)
-    if not table.n:
+    if table.n < 1:
         raise UnbraidError(f"{codes} holds no codes")
 
     at_once = max(1, _DECODED // math.prod(run.model.image_shape))

@@ -19,7 +19,8 @@ from unbraid.progress import progress
 _CHANNELS = (1, 3)  # grey and RGB
 _LARGEST_SIDE = 4096
 _MOST_FACTORS, _MOST_VALUES = 256, 2**26
-_LARGEST_INDEX = 2**31
+_LARGEST_INDEX = 2**16
+_WIDEST = 8  # bytes of a number
 _AT_ONCE = 2**24  # bytes read from a file
 
 
@@ -28,9 +29,9 @@ def from_arrays(images: Any, factors: Any = None, factor_names: Sequence[str] | 
 
     Images are bytes from 0 to 255, floats from 0 to 1 (kept as bytes, so rounded to 1/255) or truth values; bytes that
     are all 0 or 1 mean black and white. The second axis is C where it is 1 (grey) or 3 (RGB) long, else the last
-    axis where that is. A factor is discrete, with values 0, 1, ..., max, where all its values are whole numbers, and
-    continuous otherwise; its name is factor_1, factor_2, ... unless given. `indices` finds an image where its factors
-    occur once. Raises UnbraidError where an array is none of this.
+    axis where that is. A factor is discrete, with values 0, 1, ..., max, where all its values are whole numbers below
+    65,536, and continuous otherwise; its name is factor_1, factor_2, ... unless given. `indices` finds an image where
+    its factors occur once. Raises UnbraidError where an array is none of this.
     """
     images = np.asarray(images)
     _check_images(images.shape, images.dtype)
@@ -114,7 +115,7 @@ def _check_images(shape: tuple[int, ...], dtype: np.dtype) -> None:
         raise UnbraidError(
             f"images must be an array [N, H, W], [N, C, H, W] or [N, H, W, C] with something in it, not {list(shape)}"
         )
-    if dtype.kind != "f" and dtype not in (np.uint8, np.bool_):
+    if (dtype.kind != "f" or dtype.itemsize > _WIDEST) and dtype not in (np.uint8, np.bool_):
         raise UnbraidError(f"images must be uint8 (0 to 255), float (0 to 1) or bool, not {dtype}: convert them")
     if len(shape) == 4 and shape[1] not in _CHANNELS and shape[3] not in _CHANNELS:
         raise UnbraidError(

@@ -26,7 +26,10 @@ def cache_folder() -> Path:
     import platformdirs
 
     chosen = os.environ.get("UNBRAID_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("unbraid", appauthor=False))
+    try:
+        return Path(chosen or platformdirs.user_cache_dir("unbraid", appauthor=False)).expanduser()
+    except RuntimeError:  # of a user whom the system does not know
+        raise UnbraidError("there is no home folder to keep a cache in: set UNBRAID_CACHE to a folder") from None
 
 
 def stamp(path: Path) -> tuple[int, int]:

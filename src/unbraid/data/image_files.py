@@ -13,6 +13,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif")
 CROPS = ("centre", "pad")
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF")
 _MOST_PIXELS, _MOST_OF_JPEG = 2**25, 2**26  # the latter is decoded small; transparency takes 16 bytes a pixel
+_SCAN, _MOST_SCANS = b"\xff\xda", 64  # of a progressive JPEG, each over the whole picture; ten are usual
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of TIFF
 _LARGE = 2**22  # pixels; larger pictures are decoded one at a time, so that many cores do not fill the memory
 _ONE_AT_A_TIME = threading.Lock()
 _WHITE = (255, 255, 255)
@@ -58,6 +60,7 @@ def _decoded(path: Path, make: Callable[[Any], np.ndarray]) -> np.ndarray:
             most = _MOST_OF_JPEG if image.format == "JPEG" else _MOST_PIXELS
             if pixels > most:
                 raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {most / 1e6:.0f}")
+            _refuse_bombs(image, path)
             if pixels > _LARGE:
                 with _ONE_AT_A_TIME:
                     return make(image)
@@ -68,6 +71,18 @@ def _decoded(path: Path, make: Callable[[Any], np.ndarray]) -> np.ndarray:
         raise UnbraidError("it is no PNG, JPEG, TIFF, WebP or GIF, or a broken one") from None
     except Exception as error:  # decoders raise anything at all on broken files
         raise UnbraidError(" ".join(str(error).split())[:200] or type(error).__name__) from None
+
+
+def _refuse_bombs(image: Any, path: Path) -> None:
+    """Pictures of few pixels that take long to decode, or much memory."""
+    if image.format == "JPEG" and image.info.get("progressive"):
+        scans = path.read_bytes().count(_SCAN)
+        if scans > _MOST_SCANS:
+            raise UnbraidError(f"it is drawn over in {scans:,} scans, more than {_MOST_SCANS}")
+    if image.format == "TIFF":
+        tile = image.tag_v2.get(_TILE_WIDTH, 0) * image.tag_v2.get(_TILE_HEIGHT, 0)
+        if tile > _MOST_PIXELS:
+            raise UnbraidError(f"its tiles have {tile / 1e6:,.0f} million pixels, more than {_MOST_PIXELS / 1e6:.0f}")
 
 
 def _square(image: Any, size: int, crop: str, channels: int, cut: int) -> np.ndarray:

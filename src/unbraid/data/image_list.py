@@ -17,7 +17,7 @@ from unbraid.errors import UnbraidError
 TABLES = (".csv", ".parquet")
 _PATH_COLUMNS = ("path", "file", "filename", "image")
 _LARGEST_TABLE = 2**28  # bytes
-_MOST_ROWS, _MOST_COLUMNS = 2_000_000, 256
+_MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000  # a cell takes some 80 bytes once it is read
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def refusal(root: Path, name: str) -> str:
             if not path.resolve().is_relative_to(root.resolve()):
                 return "it leads out of the folder"
             found = path.stat()
+    except RuntimeError:  # Python's word for links in a circle
+        return "it is a link that leads back to itself"
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or "no file can have such a name"
     return "" if stat.S_ISREG(found.st_mode) else "it is not a plain file"
@@ -146,21 +148,27 @@ def _csv(path: Path) -> tuple[list[str], list[list[Any]]]:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             rows = (row for row in csv.reader(stream, strict=True) if row)
             header = [name.strip() for name in next(rows, [])]
-            if len(header) > _MOST_COLUMNS:
-                raise UnbraidError(f"{path} has {len(header):,} columns, more than {_MOST_COLUMNS}")
+            _refuse_more(path, 0, len(header))
             columns: list[list[Any]] = [[] for _ in header]
             for number, row in enumerate(rows, 2):
-                if len(row) != len(header) or number > _MOST_ROWS:
+                if len(row) != len(header):
                     raise UnbraidError(
                         f"row {number} of {path} has {len(row):,} cells, and there are {len(header)} columns"
-                        if len(row) != len(header)
-                        else f"{path} has more than {_MOST_ROWS:,} rows"
                     )
+                _refuse_more(path, number - 1, len(header))
                 for column, cell in zip(columns, row, strict=True):
                     column.append(cell)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UnbraidError(f"{path} cannot be read as CSV in UTF-8: {' '.join(str(error).split())[:200]}") from None
     return header, columns
+
+
+def _refuse_more(path: Path, rows: int, columns: int) -> None:
+    if columns > _MOST_COLUMNS or rows > _MOST_ROWS or rows * columns > _MOST_CELLS:
+        raise UnbraidError(
+            f"{path} has {rows:,} rows of {columns:,} columns or more: a table of pictures has at most {_MOST_ROWS:,} "
+            f"rows, {_MOST_COLUMNS} columns and {_MOST_CELLS:,} cells"
+        )
 
 
 def _parquet(path: Path) -> tuple[list[str], list[list[Any]]]:
@@ -170,10 +178,7 @@ def _parquet(path: Path) -> tuple[list[str], list[list[Any]]]:
     try:
         with parquet.ParquetFile(path) as file:
             names, rows = list(file.schema_arrow.names), file.metadata.num_rows
-            if len(names) > _MOST_COLUMNS or rows > _MOST_ROWS:
-                raise UnbraidError(
-                    f"{path} has {rows:,} rows of {len(names):,} columns: too many for a table of pictures"
-                )
+            _refuse_more(path, rows, len(names))
             for kind in file.schema_arrow.types:
                 plain = pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_boolean
                 if not any(test(kind) for test in (*plain, pyarrow.types.is_string, pyarrow.types.is_large_string)):

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
 from unbraid import runs
+from unbraid.errors import of_a_thread
 from unbraid.processors import cores
 from unbraid.study.work import Group, Options, Report, work
 
@@ -75,6 +76,7 @@ def _serve(connection: Connection, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+    threading.excepthook = of_a_thread
     # a terminal sends Ctrl-C to every process; the workers wait for the word of their parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

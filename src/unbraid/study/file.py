@@ -20,7 +20,7 @@ KeyPath = tuple[str | int, ...]
 
 _OF_A_PART = ("base", "recipes", "grid", "zip")
 _KEYS = ("description", *_OF_A_PART, "parts", "seeds", "scores", "points", "score_data", "run_figures", "figures")
-_MOST_RUNS = 1_000_000
+_MOST_RUNS = 100_000
 
 
 @dataclass(frozen=True)

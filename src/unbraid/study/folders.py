@@ -125,6 +125,8 @@ def _is_sound(path: Path) -> bool:
 
 def _set_aside(path: Path) -> None:
     aside = path.parent / _ASIDE
+    if not runs.leads_within(aside, path.parent):
+        raise UnbraidError(f"{aside} is a symbolic link out of the study: put what it points to in its place")
     aside.mkdir(exist_ok=True)
     number = next(n for n in range(1, 1_000_000) if not (aside / f"{path.name}-{n}").exists())
     path.rename(aside / f"{path.name}-{number}")
