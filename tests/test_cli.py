@@ -132,6 +132,7 @@ class TestMistakes:
             ("study balls --jobs 0", "jobs must be at least 1, not 0"),
             ("study balls --steps -3", "steps must be at least 1, not -3"),
             ("study balls --seeds 0", "seeds must be from 1"),
+            ("study balls --seeds 100001", "seeds must be from 1 to 100,000"),
             ("study balls --engine rai", 'there is no engine called "rai"; did you mean "ray"'),
             ("study nowhere.yaml", "cannot read the study nowhere.yaml: No such file or directory"),
             ("table nowhere", "nowhere is not the folder of a study: it holds no run"),

@@ -276,6 +276,16 @@ class TestDecode:
         with pytest.raises(UnbraidError, match=r"must hold numbers \[N, 3\], not"):
             codes.decode(trained, tmp_path / f"z{suffix}", tmp_path / "made")
 
+    def test_a_negative_number_of_codes(self, trained: Run, tmp_path: Path) -> None:
+        np.save(tmp_path / "z.npy", np.zeros((5, 3)))
+        content = (tmp_path / "z.npy").read_bytes()
+        assert b"(5, 3), }" in content
+        with zipfile.ZipFile(tmp_path / "z.npz", "w") as archive:
+            archive.writestr("codes.npy", content.replace(b"(5, 3), }", b"(-5, 3),}"))
+        with pytest.raises(UnbraidError, match="holds no codes"):
+            codes.decode(trained, tmp_path / "z.npz", tmp_path / "made.npy")
+        assert not (tmp_path / "made.npy").exists()
+
     def test_pickles_are_not_opened(self, trained: Run, tmp_path: Path) -> None:
         class Trap:
             def __reduce__(self) -> tuple[object, ...]:

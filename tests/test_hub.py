@@ -152,7 +152,7 @@ def test_without_a_network(there: Hub, trained: Run, monkeypatch: pytest.MonkeyP
 
     ConnectError.__module__ = "httpx"
     monkeypatch.setattr(there, "create_repo", unreached)
-    with pytest.raises(UnbraidError, match="^the Hub is not reached: no route to host$"):
+    with pytest.raises(UnbraidError, match="the Hub is not reached: no route to host"):
         hub.push(trained.path, "someone/squares")
     ConnectError.__module__ = "elsewhere"
     with pytest.raises(ConnectError):

@@ -41,6 +41,7 @@ def test_kinds_of_pixels():
         (np.zeros((2, 8, 8), np.int64), "not int64"),
         (np.zeros((2, 8, 8), np.uint16), "not uint16"),
         (np.zeros((2, 8, 8), complex), "not complex128"),
+        (np.zeros((2, 8, 8), np.longdouble), "not float128|not longdouble"),
         (np.full((2, 8, 8), 255.0), "between 0 and 1, and these run from 255 to 255"),
         (np.full((2, 8, 8), -0.1), "from -0.1"),
         (np.full((2, 8, 8), np.nan), "NaN"),
@@ -82,6 +83,7 @@ def test_continuous_factors():
     dataset = from_arrays(GREY, factors)
     assert dataset.factor_sizes == (None, 3) and dataset.factors(ALL).dtype == np.float64
     assert np.array_equal(dataset.indices(factors), ALL)
+    assert from_arrays(GREY, 70_000 * factors.round()).factor_sizes[0] is None  # too many values to be a list of kinds
     zero = from_arrays(GREY[:2], [[0.5], [0.0]])
     assert zero.indices(np.array([[-0.0]])).tolist() == [1]
 

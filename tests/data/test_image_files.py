@@ -212,7 +212,7 @@ def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "bomb.jpg"), np.full((8, 8, 3), 128))
     scans = content[content.index(b"\xff\xda") : -2]
     (tmp_path / "bomb.jpg").write_bytes(content[:-2] + 3_000 * scans + b"\xff\xd9")
-    with pytest.raises(UnbraidError, match="it is drawn over in [0-9,]+ scans, more than 64"):
+    with pytest.raises(UnbraidError, match=r"it is drawn over in [0-9,]+ scans, more than 64"):
         read(tmp_path / "bomb.jpg")
 
 

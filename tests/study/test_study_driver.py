@@ -237,6 +237,19 @@ class TestHalfWritten:
         aside = list((tmp_path / "set-aside").glob("*")) if (tmp_path / "set-aside").exists() else []
         assert len(aside) == (name in (runs.CONFIG, runs.FACTS, runs.WEIGHTS, runs.LOG)), "kept, and out of the way"
 
+    def test_nothing_is_set_aside_out_of_the_study(self, tmp_path: Path) -> None:
+        out = tmp_path / "study"
+        study(out, SHORT)
+        (places(out, SHORT)[1] / runs.WEIGHTS).write_bytes(b"half")
+        (tmp_path / "elsewhere").mkdir()
+        try:
+            (out / "set-aside").symlink_to(tmp_path / "elsewhere")
+        except OSError:
+            pytest.skip("this system makes no links")
+        with pytest.raises(UnbraidError, match="set-aside is a symbolic link out of the study"):
+            study(out, SHORT)
+        assert not list((tmp_path / "elsewhere").iterdir())
+
     @needs_signals
     def test_of_a_killed_one(self, tmp_path: Path, undisturbed: Path) -> None:
         out = tmp_path / "study"
