@@ -46,7 +46,7 @@ def measured(kind: str, address: str) -> dict[str, float]:
         else:
             cells = grid.cells(file.parse(_STUDY, "scaling", ""), "")
             groups = [work.Group((Path(folder) / c.name,), (c.config.flat(),), work.Finish()) for c in cells]
-        reports = ENGINES["ray"](groups, options)
+        reports = ENGINES["ray"].work(groups, options)
         began = time.perf_counter()
         ended = []
         for report in reports:

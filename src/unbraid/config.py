@@ -6,6 +6,7 @@ rest are the keyword-only parameters of the functions chosen from the tables: `b
 """
 
 import dataclasses
+import functools
 import math
 import numbers
 from collections import Counter
@@ -99,8 +100,9 @@ class Config:
         return yaml.safe_dump(self.flat(), sort_keys=False, allow_unicode=True)
 
 
-def general_fields() -> list[dataclasses.Field]:
-    return [field for field in dataclasses.fields(Config) if field.name != "options"]
+@functools.cache
+def general_fields() -> tuple[dataclasses.Field, ...]:
+    return tuple(field for field in dataclasses.fields(Config) if field.name != "options")
 
 
 def table_parameters() -> Iterator[tuple[str, str, Parameter]]:
@@ -111,14 +113,15 @@ def table_parameters() -> Iterator[tuple[str, str, Parameter]]:
                 yield section, entry, parameter
 
 
-def _parameters(section: str, entry: str) -> dict[str, Parameter]:
+@functools.cache
+def _parameters(section: str, entry: str) -> Mapping[str, Parameter]:
     if (section, entry) in (("data", GIVEN_DATA), ("likelihood", FITTED_LIKELIHOOD)):
-        return {}
+        return MappingProxyType({})
     kind, table = _TABLES[section]
     general = {field.name for field in general_fields()}
     found = {k: p for k, p in parameters(lookup(table, entry, kind)).items() if k not in general}
     defaults = OBJECTIVES[entry].defaults if section == "objective" else {}
-    return {k: dataclasses.replace(p, default=defaults.get(k, p.default)) for k, p in found.items()}
+    return MappingProxyType({k: dataclasses.replace(p, default=defaults.get(k, p.default)) for k, p in found.items()})
 
 
 def resolve(values: Mapping[str, Any]) -> Config:
@@ -189,27 +192,30 @@ def _value(name: str, kind: type, value: Any, *, schedule: bool) -> Value:
     if isinstance(value, schedules.Schedule):
         value = str(value)
     wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
-    wrong = UnbraidError(f"{name} must be {wanted}{' or a schedule' if schedule else ''}, not {_shown(value)}")
+
+    def wrong() -> UnbraidError:
+        return UnbraidError(f"{name} must be {wanted}{' or a schedule' if schedule else ''}, not {_shown(value)}")
+
     if kind is str:
         if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
-            raise wrong  # no path, device or name has control characters
+            raise wrong()  # no path, device or name has control characters
         return value
     if kind is bool:
         known = {"true": True, "false": False, "yes": True, "no": False}
         found = known.get(str(value).lower()) if isinstance(value, bool | str | np.bool_) else None
         if found is None:
-            raise wrong
+            raise wrong()
         return found
     if isinstance(value, str) and schedule and "(" in value:
         return str(schedules.parse(value))
     if isinstance(value, bool) or not isinstance(value, numbers.Real | str):  # NumPy's numbers are Real
-        raise wrong
+        raise wrong()
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        raise wrong from None
+        raise wrong() from None
     if not math.isfinite(number) or (kind is int and number != int(number)):
-        raise wrong
+        raise wrong()
     if kind is float:
         return number
     try:

@@ -31,6 +31,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         _take_place(temporary, path)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(path)  # a name that the user knows
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

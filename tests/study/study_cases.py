@@ -14,7 +14,7 @@ from typing import Any
 
 from unbraid import runs
 from unbraid.study import driver, file, folders, grid, table
-from unbraid.study.engines import ENGINES
+from unbraid.study.engines import ENGINES, Engine
 from unbraid.study.work import Group, Options, Report, work
 
 PATIENCE = 120.0  # seconds for what takes two on an idle machine
@@ -47,7 +47,7 @@ def study(out: Path, text: str = STUDY, **options: Any) -> list[driver.Outcome]:
     found = file.parse(text, "small", "small.yaml")
     cells = grid.cells(found, "small.yaml")
     engine = options.pop("engine", "here")
-    ENGINES["here"] = here
+    ENGINES["here"] = Engine(here, lambda options: None)
     try:
         return driver.run_study(found, cells, out, engine=engine, options=Options(**options), show=False)
     finally:

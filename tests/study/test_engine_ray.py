@@ -34,18 +34,18 @@ LONG = STUDY.replace("steps: 300", "steps: 1500")
 def test_without_ray_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UnbraidError, match=r'needs Ray: pip install "unbraid\[ray\]"'):
-        next(engine_ray.ray_cluster([], Options()))
+        engine_ray.check(Options())
 
 
-@pytest.mark.parametrize("gpus", [-1, 0, 1.5])
+@pytest.mark.parametrize("gpus", [-1, 0, 1.5, float("inf"), float("nan")])
 def test_a_share_of_a_gpu(gpus: float) -> None:
     with pytest.raises(UnbraidError, match="gpus must be a share of one"):
-        next(engine_ray.ray_cluster([], Options(gpus=gpus)))
+        engine_ray.check(Options(gpus=gpus))
 
 
 def test_no_cluster_there() -> None:
     with pytest.raises(UnbraidError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 "):
-        next(engine_ray.ray_cluster([], Options(address="127.0.0.1:1")))
+        engine_ray.check(Options(address="127.0.0.1:1"))
 
 
 class FakeRay:

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -194,6 +195,12 @@ class TestAgain:
     def test_an_unknown_engine(self, tmp_path: Path) -> None:
         with pytest.raises(UnbraidError, match='no engine called "rai"; did you mean "ray"'):
             study(tmp_path, engine="rai")
+
+    def test_a_logger_that_is_not_installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "mlflow", None)
+        with pytest.raises(UnbraidError, match=r'the logger mlflow needs its package: pip install "unbraid\[mlflow\]"'):
+            study(tmp_path / "study", "base: {data: balls, logger: mlflow}\n")
+        assert not (tmp_path / "study").exists()
 
     def test_a_run_that_cannot_be_is_refused_before_any_is_begun(self, tmp_path: Path) -> None:
         with pytest.raises(UnbraidError, match='line 4: there is no model called "baals_conv"'):

@@ -45,7 +45,7 @@ class TestWhatItSays:
         study = parsed(GOOD)
         assert study.description == "two methods" and study.seeds == (3, 1)
         assert study.scores == ("mig", "reconstruction") and study.points == 3000
-        assert study.score_data == {"n_balls": 2} and study.figures == () and study.run_figures == ""
+        assert study.score_data == {"n_balls": file.Setting(2, 18)} and study.figures == () and study.run_figures == ""
         assert len(study) == (2 * 3 + 2 * 2) * 2
 
     def test_every_combination_of_the_grid_with_each_step_of_the_zip(self) -> None:
@@ -68,6 +68,12 @@ class TestWhatItSays:
         for number, first in ((0, None), (-1, None), (None, -1)):
             with pytest.raises(UnbraidError, match=r"seeds? must be"):
                 file.with_seeds(study, number, first)
+
+    def test_seeds_on_demand_are_not_too_many(self) -> None:
+        study = parsed("grid: {beta: [1, 2]}")
+        assert len(file.with_seeds(study, 50_000)) == 100_000
+        with pytest.raises(UnbraidError, match="these are 100,002 runs, and a study holds at most 100,000"):
+            file.with_seeds(study, 50_001)
 
     def test_a_recipe_goes_over_the_base_of_the_whole_and_of_each_part(self) -> None:
         text = """\

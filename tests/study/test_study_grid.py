@@ -1,8 +1,11 @@
 """Runs of a study: names to read, hashes to be found again by."""
 
+import re
+
 import pytest
 
 from unbraid.config import resolve
+from unbraid.errors import UnbraidError
 from unbraid.study import file, grid
 
 STUDY = """\
@@ -68,3 +71,16 @@ def test_settings_from_outside_replace_those_of_the_file() -> None:
 def test_order_is_that_of_the_file(seeds: int) -> None:
     found = [(c.config.options["beta"], c.config.seed) for c in cells(f"grid: {{beta: [4, 1]}}\nseeds: {seeds}")]
     assert found == [(beta, seed) for beta in (4, 1) for seed in range(seeds)]
+
+
+@pytest.mark.parametrize(
+    ("score_data", "sentence"),
+    [
+        ("n_bals: 2", 'line 2: score_data: balls has no option "n_bals"; did you mean "n_balls"?'),
+        ("beta: 2", 'line 2: score_data: balls has no option "beta"'),
+        ("n_balls: two", "line 2: n_balls must be a whole number, not 'two'"),
+    ],
+)
+def test_data_of_scores_that_cannot_be(score_data: str, sentence: str) -> None:
+    with pytest.raises(UnbraidError, match=re.escape(f"study.yaml, {sentence}")):
+        cells(f"base: {{data: balls}}\nscore_data: {{{score_data}}}\n")

@@ -135,11 +135,27 @@ class TestWhere:
         assert "".join(names(where(table.rows(out), condition))) == kept
 
     @pytest.mark.parametrize(
-        "condition", ["beta", "beta>", ">4", "beta>4 or mig>1", "__import__('os')", "beta>4 and", "", "beta**2>3"]
+        "condition",
+        [
+            "beta",
+            "beta>",
+            ">4",
+            "beta>4 or mig>1",
+            "__import__('os')",
+            "beta>4 and",
+            "",
+            "beta**2>3",
+            "beta>>1",
+            "a=!b",
+        ],
     )
     def test_refuses_what_is_no_comparison(self, out: Path, condition: str) -> None:
         with pytest.raises(UnbraidError, match="is not a comparison: write name"):
             where(table.rows(out), condition)
+
+    def test_refuses_text_for_numbers(self, out: Path) -> None:
+        with pytest.raises(UnbraidError, match='"beta>four": beta holds numbers, and four is none'):
+            where(table.rows(out), "mig>0 and beta>four")
 
     def test_refuses_an_unknown_column(self, out: Path) -> None:
         with pytest.raises(UnbraidError, match='no column "bta"; did you mean "beta"'):

@@ -57,6 +57,7 @@ def _run_study(chosen: argparse.Namespace) -> int:
     cells = grid.cells(found, str(path), over)
     options = Options(chosen.jobs or 0, chosen.address, chosen.gpus, chosen.stack or 0)
     out = chosen.out or Path("runs") / found.name
+    driver.check(cells, chosen.engine, options)
     if chosen.dry_run:
         plan.show(plan.estimate(found, cells, out, options))
         return 0

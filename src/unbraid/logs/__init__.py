@@ -7,12 +7,13 @@ from unbraid import runs
 from unbraid.config import Config
 from unbraid.logs.logger import Logger
 from unbraid.logs.mlflow import MLflow
+from unbraid.logs.service import check_installed
 from unbraid.logs.silent import Silent
 from unbraid.logs.tensorboard import TensorBoard
 from unbraid.logs.trackio import Trackio
 from unbraid.logs.weights_and_biases import WeightsAndBiases
 
-__all__ = ["LOGGERS", "Logger", "TensorBoard", "logger"]
+__all__ = ["LOGGERS", "Logger", "TensorBoard", "check_installed", "logger"]
 
 LOGGERS: dict[str, Callable[[Path, int, Config], Logger]] = {
     "tensorboard": lambda folder, step, config: TensorBoard(folder / runs.TENSORBOARD, step),

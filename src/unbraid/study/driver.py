@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unbraid import files, runs, tables
+from unbraid import files, logs, runs, tables
 from unbraid.errors import UnbraidError
 from unbraid.registry import lookup
 from unbraid.study import table
@@ -50,10 +50,9 @@ def run_study(
     another process runs a study in `out`.
     """
     options = options or Options()
-    if options.jobs < 0:
-        raise UnbraidError(f"jobs must be at least 1, not {options.jobs}")
-    chosen = lookup(ENGINES, engine, "engine")
-    finish = Finish(study.scores, study.points, study.score_data, study.run_figures, theme)
+    check(cells, engine, options)
+    score_data = {name: setting.value for name, setting in study.score_data.items()}
+    finish = Finish(study.scores, study.points, score_data, study.run_figures, theme)
     with claimed(out):
         folders = prepared(cells, out)
         files.write_text(out / STUDY, study.text)
@@ -66,7 +65,7 @@ def run_study(
         ]
         with _stoppable(), watched(cells, folders, errors, study, show=show) as view:
             if tasks:
-                with closing(chosen(tasks, options)) as reports:
+                with closing(ENGINES[engine].work(tasks, options)) as reports:
                     for report in reports:
                         for group, found in report.done.items():
                             errors |= dict(zip(numbers[group], found, strict=True))
@@ -81,6 +80,15 @@ def run_study(
         if finished:
             _draw(study, Results(out, study.name, finished), theme)
     return [Outcome(folder, errors[n]) for n, folder in enumerate(folders)]
+
+
+def check(cells: Sequence[Cell], engine: str, options: Options) -> None:
+    """Raises UnbraidError for what would fail in every run, before anything is written."""
+    if options.jobs < 0:
+        raise UnbraidError(f"jobs must be at least 1, not {options.jobs}")
+    lookup(ENGINES, engine, "engine").check(options)
+    for name in {cell.config.logger for cell in cells}:
+        logs.check_installed(name)
 
 
 def _write_summary(out: Path, folders: Sequence[Path], errors: Mapping[int, str | None]) -> None:

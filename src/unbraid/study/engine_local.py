@@ -9,9 +9,15 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 
 from unbraid import runs
-from unbraid.errors import of_a_thread
+from unbraid.errors import UnbraidError, of_a_thread
 from unbraid.processors import cores
 from unbraid.study.work import Group, Options, Report, work
+
+
+def check(options: Options) -> None:
+    """Raises UnbraidError for what only a cluster can be told."""
+    if options.address:
+        raise UnbraidError(f"the engine local works on this machine: for {options.address} add --engine ray")
 
 
 def local(groups: Sequence[Group], options: Options) -> Generator[Report, None, None]:

@@ -5,11 +5,13 @@ machine: Ray gives it to another, where it goes on from the checkpoint.
 """
 
 import logging
+import math
 import os
 import socket
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from unbraid.errors import UnbraidError
@@ -22,11 +24,22 @@ _PATIENCE = 10.0  # seconds for a cluster to answer
 _FAREWELL = 60.0  # seconds for runs that were stopped to write their checkpoints
 
 
+def check(options: Options) -> None:
+    """Raises UnbraidError where Ray is not installed, its cluster does not answer, or a group's share is none."""
+    if find_spec("ray") is None:
+        raise UnbraidError('the engine "ray" needs Ray: pip install "unbraid[ray]"')
+    whole = math.isfinite(options.gpus) and options.gpus == int(options.gpus)
+    if not (0 < options.gpus < 1 or (whole and options.gpus >= 1)):
+        raise UnbraidError(f"gpus must be a share of one, such as 0.25, or a whole number, not {options.gpus:g}")
+    _check_answers(_address(options))
+
+
 def ray_cluster(groups: Sequence[Group], options: Options) -> Generator[Report, None, None]:
     """Does the groups on the Ray cluster at `options.address`, or on a Ray of this machine that ends with the study.
 
     A group takes one core and, where the cluster has GPUs, `options.gpus` of one. `options.jobs` is the most groups
-    side by side; by default as many as fit. Raises UnbraidError where Ray is not installed or does not answer.
+    side by side; by default as many as fit. Without an address that of RAY_ADDRESS counts, as everywhere in Ray. Raises
+    UnbraidError where Ray is not installed or does not answer.
     """
     with _connected(options) as ray:
         groups = [replace(group, folders=tuple(folder.resolve() for folder in group.folders)) for group in groups]
@@ -67,6 +80,10 @@ def _errors(ray: Any, answer: Any, group: Group) -> list[str | None]:
         return [f"its process on the cluster was lost {_RETRIES} times and more: {reason}"] * len(group.folders)
 
 
+def _address(options: Options) -> str:
+    return options.address or os.environ.get("RAY_ADDRESS", "")
+
+
 def _check_answers(address: str) -> None:
     """Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -81,25 +98,22 @@ def _check_answers(address: str) -> None:
 def _connected(options: Options) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray will do in future, without a warning
-    try:
-        import ray
-    except ImportError:
-        raise UnbraidError('the engine "ray" needs Ray: pip install "unbraid[ray]"') from None
-    if options.gpus <= 0 or (options.gpus > 1 and options.gpus != int(options.gpus)):
-        raise UnbraidError(f"gpus must be a share of one, such as 0.25, or a whole number, not {options.gpus:g}")
-    _check_answers(options.address)
+    import ray
+
+    address = _address(options)
     own = {
+        "address": "local",  # also where something is left of another Ray
         "num_cpus": options.jobs or cores(),
         "include_dashboard": False,
         "_node_ip_address": "127.0.0.1",
         "object_store_memory": _STORE,
     }
     try:
-        given = {"address": options.address} if options.address else own
+        given = {"address": address} if address else own
         ray.init(**given, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         said = str(error).split("\n")[0]
-        raise UnbraidError(f"cannot reach a Ray cluster at {options.address or 'this machine'}: {said}") from None
+        raise UnbraidError(f"cannot reach a Ray cluster at {address or 'this machine'}: {said}") from None
     try:
         yield ray
     finally:

@@ -1,11 +1,21 @@
 """Engines: add one by writing its file and its line in the table."""
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 
-from unbraid.study.engine_local import local
-from unbraid.study.engine_ray import ray_cluster
+from unbraid.study import engine_local, engine_ray
 from unbraid.study.work import Group, Options, Report
 
-Engine = Callable[[Sequence[Group], Options], Generator[Report, None, None]]
 
-ENGINES: dict[str, Engine] = {"local": local, "ray": ray_cluster}
+@dataclass(frozen=True)
+class Engine:
+    """How groups are done, and what says beforehand, by UnbraidError, that they cannot be done so."""
+
+    work: Callable[[Sequence[Group], Options], Generator[Report, None, None]]
+    check: Callable[[Options], None]
+
+
+ENGINES = {
+    "local": Engine(engine_local.local, engine_local.check),
+    "ray": Engine(engine_ray.ray_cluster, engine_ray.check),
+}

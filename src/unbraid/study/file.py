@@ -59,7 +59,7 @@ class Study:
     seeds: tuple[int, ...]
     scores: tuple[str, ...]  # names of metrics, or "reconstruction" and "kl"
     points: int  # images that are encoded for scores; 0 is every one
-    score_data: Mapping[str, Any]  # settings of the data on which scores are taken, where other than in training
+    score_data: Mapping[str, Setting]  # settings of the data on which scores are taken, where other than in training
     run_figures: str  # a name of OF_A_RUN, "" for none
     figures: tuple[str, ...]  # names of OF_A_STUDY
 
@@ -93,7 +93,14 @@ def with_seeds(study: Study, number: int | None = None, first: int | None = None
     if first is not None and first < 0:
         raise UnbraidError(f"seed must be at least 0, not {first}")
     begin = study.seeds[0] if first is None else first
-    return dataclasses.replace(study, seeds=tuple(range(begin, begin + (number or len(study.seeds)))))
+    found = dataclasses.replace(study, seeds=tuple(range(begin, begin + (number or len(study.seeds)))))
+    if len(found) > _MOST_RUNS:
+        raise UnbraidError(_too_many(found))
+    return found
+
+
+def _too_many(study: Study) -> str:
+    return f"these are {len(study):,} runs, and a study holds at most {_MOST_RUNS:,}: split it"
 
 
 def parse(text: str, name: str, source: str, recipe: str = "") -> Study:
@@ -155,7 +162,7 @@ class _Reader:
             seeds=self.seeds(),
             scores=tuple(self.names("scores", SCORES, "metric")),
             points=self.typed("points", int, 0),
-            score_data={k: v.value for k, v in self.settings(("score_data",), self.values.get("score_data")).items()},
+            score_data=self.settings(("score_data",), self.values.get("score_data")),
             run_figures=self.typed("run_figures", str, ""),
             figures=tuple(self.names("figures", OF_A_STUDY, "figure of a study")),
         )
@@ -164,7 +171,7 @@ class _Reader:
         if study.run_figures:
             self.known(("run_figures",), OF_A_RUN, study.run_figures, "set of figures of a run")
         if len(study) > _MOST_RUNS:
-            self.refuse((), f"these are {len(study):,} runs, and a study holds at most {_MOST_RUNS:,}: split it")
+            self.refuse((), _too_many(study))
         return study
 
     def keys(self, path: KeyPath, values: Mapping[Any, Any], allowed: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
-_COMPARISON = re.compile(r"""\s*([\w.]+)\s*(==|!=|<=|>=|<|>|=)\s*("[^"]*"|'[^']*'|\S+)\s*""")
+_COMPARISON = re.compile(r"""\s*([\w.]+)\s*(==|!=|<=|>=|<|>|=)\s*("[^"]*"|'[^']*'|[^\s=<>!]+)\s*""")
 
 
 def where(table: Sequence[Row], condition: str) -> list[Row]:
@@ -27,19 +27,22 @@ def where(table: Sequence[Row], condition: str) -> list[Row]:
     """
     if not table:
         return []
-    tests = [_test(part, table[0]) for part in re.split(r"\band\b", condition)]
+    tests = [_test(part, table) for part in re.split(r"\band\b", condition)]
     return [row for row in table if all(test(row) for test in tests)]
 
 
-def _test(text: str, columns: Row) -> Callable[[Row], bool]:
+def _test(text: str, table: Sequence[Row]) -> Callable[[Row], bool]:
     found = _COMPARISON.fullmatch(text)
     if found is None:
         raise UnbraidError(
             f'"{text.strip()}" is not a comparison: write name, one of {" ".join(list(_OPERATORS)[:6])}, and a value, '
             'joined by "and", such as "beta>4 and objective==beta_vae"'
         )
-    name, compare, value = column(found[1], columns), _OPERATORS[found[2]], found[3].strip("\"'")
+    name, compare, value = column(found[1], table[0]), _OPERATORS[found[2]], found[3].strip("\"'")
     number = _number(value)
+    kinds = {type(row[name]) for row in table if row[name] is not None}
+    if number is None and kinds and kinds <= {int, float}:
+        raise UnbraidError(f'"{text.strip()}": {name} holds numbers, and {found[3]} is none')
 
     def test(row: Row) -> bool:
         there = row[name]

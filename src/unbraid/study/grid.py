@@ -12,7 +12,9 @@ from typing import Any
 from unbraid import config as configs
 from unbraid import runs
 from unbraid.config import FITTED_LIKELIHOOD, GIVEN_DATA, Config
+from unbraid.data import DATASETS
 from unbraid.errors import UnbraidError
+from unbraid.registry import check_options, parameters
 from unbraid.study.file import Part, Setting, Study
 
 _LONGEST_NAME = 90  # letters; some file systems end a name at 143
@@ -48,6 +50,7 @@ def cells(study: Study, source: str, over: Mapping[str, Any] | None = None) -> l
                 values = {name: setting.value for name, setting in settings.items()} | {"seed": seed} | dict(over or {})
                 config = _resolved(values, settings, part, source)
                 configs_found.setdefault(hash_of(config), (config, values))
+    _check_score_data(study, [config for config, _ in configs_found.values()], source)
     chosen = [values for _, values in configs_found.values()]
     telling = _telling(chosen)
     return [
@@ -94,6 +97,17 @@ def _resolved(values: dict[str, Any], settings: Mapping[str, Setting], part: Par
             "are black and white"
         )
     return config
+
+
+def _check_score_data(study: Study, chosen: list[Config], source: str) -> None:
+    """Raises UnbraidError where a run's data cannot be told what `score_data` says."""
+    for config in {config.data: config for config in chosen}.values():
+        for name, setting in study.score_data.items():
+            try:
+                check_options([name], parameters(DATASETS[config.data].function), f"score_data: {config.data}")
+                configs.resolve({**config.flat(), name: setting.value})
+            except UnbraidError as error:
+                raise UnbraidError(f"{source}, line {setting.line}: {error}") from None
 
 
 def _readable(config: Config, values: Mapping[str, Any], telling: list[str]) -> str:
