@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -80,6 +81,16 @@ def _take_place(temporary: Path, path: Path) -> None:
         except PermissionError:
             time.sleep(0.05)
     temporary.replace(path)
+
+
+def refuse_device(path: Path) -> None:
+    """Raises UnbraidError where `path` is a pipe, which one would wait for, or a device, which may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # whoever opens it says what is wrong with it
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UnbraidError(f"{path} is a pipe or a device: give a file")
 
 
 def read_at_most(path: Path, limit: int, kind: str) -> bytes:

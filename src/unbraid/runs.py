@@ -80,15 +80,21 @@ def leads_within(file: Path, folder: Path) -> bool:
         return False
 
 
-def _refuse_links(path: Path) -> None:
-    """Raises UnbraidError where a run folder holds a symbolic link out of itself: what is written would follow it."""
+def _refuse_foreign(path: Path) -> None:
+    """Raises UnbraidError where a run folder holds what no run of ours leaves there.
+
+    Through a symbolic link out of the folder one would write, and a pipe or a device one would read, without end.
+    """
     for name in _OURS:
         file = path / name
         if file.is_symlink() and not leads_within(file, path):
             raise UnbraidError(f"{file} is a symbolic link out of the run folder: put what it points to in its place")
+        files.refuse_device(file)
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file of ours; raises UnbraidError where it is none, or larger than we write them."""
+    files.refuse_device(file)
     try:
         text = files.read_at_most(file, _LARGEST_JSON, "it")
         value = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole, parse_float=_fraction)
@@ -117,11 +123,11 @@ def _fraction(text: str) -> float:
 
 def read_facts(path: Path) -> dict[str, Any]:
     """run.json of the run at `path`; {} before it was first written."""
-    return _read_json(path / FACTS) if (path / FACTS).is_file() else {}
+    return read_json(path / FACTS) if (path / FACTS).is_file() else {}
 
 
 def read_statistics(path: Path) -> dict[str, Any]:
-    return _read_json(path / STATISTICS)
+    return read_json(path / STATISTICS)
 
 
 def write_statistics(path: Path, statistics: Mapping[str, Any]) -> None:
@@ -143,7 +149,7 @@ def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
 
 def read_error(path: Path) -> str | None:
     """Why the last attempt at the run failed; None where it did not."""
-    return str(_read_json(path / ERROR).get("error")) if (path / ERROR).is_file() else None
+    return str(read_json(path / ERROR).get("error")) if (path / ERROR).is_file() else None
 
 
 def write_error(path: Path, error: str | None) -> None:
@@ -162,7 +168,7 @@ def state(path: Path) -> str:
 def read_scores(path: Path) -> dict[str, Any]:
     """{"seed": ..., "metrics": {name: {"score", "parts", "matrices"}}} of the run at `path`; {} before it is scored."""
     file = path / SCORES
-    found = _read_json(file) if file.is_file() else {}
+    found = read_json(file) if file.is_file() else {}
     metrics = found.get("metrics", {})
     if not isinstance(metrics, dict) or not all(_is_score(value) for value in metrics.values()):
         raise UnbraidError(f"{file} is damaged: every metric must have a score, parts and matrices of numbers")
@@ -233,7 +239,7 @@ def last_row(path: Path) -> dict[str, float]:
 def read_config(path: Path) -> Config:
     if not is_run(path):
         raise UnbraidError(f"{path} is not a run folder: it holds no {CONFIG}")
-    _refuse_links(path)
+    _refuse_foreign(path)
     config = configs.resolve(configs.read(path / CONFIG))
     if config.likelihood == configs.FITTED_LIKELIHOOD:
         raise UnbraidError(
@@ -257,9 +263,18 @@ def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], metadata: Mapping[
         temporary.write_bytes(save(plain, metadata={"unbraid": json.dumps(metadata)}))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
-    """(tensors, metadata) of a file that `save_tensors` wrote; raises UnbraidError where it is anything else."""
-    with _opened(path) as file:
+def load_tensors(path: Path, largest: int | None = None) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
+    """(tensors, metadata) of a file that `save_tensors` wrote, of `largest` bytes at most.
+
+    Raises UnbraidError where it is anything else. A file is as long as its tensors, whose header may not leave any part
+    of it out; on the disk, a hole in it takes no room.
+    """
+    with opened_tensors(path) as file:
+        if largest is not None and path.stat().st_size > largest:
+            raise UnbraidError(
+                f"{path} has {path.stat().st_size:,} bytes, and that of this run has at most {largest:,}: "
+                "put the right one back, or remove it to train from the beginning"
+            )
         metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
         # copies: a tensor that stayed a view of the file would keep Windows from ever replacing it
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
@@ -267,10 +282,11 @@ def load_tensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened_tensors(path: Path) -> Iterator[Any]:
     """A file of tensors, none of them read yet."""
     from safetensors import SafetensorError, safe_open
 
+    files.refuse_device(path)
     try:
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
@@ -573,7 +589,7 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
 def _read_model(source: Path, config: Config, image_shape: Sequence[int]) -> "VAE":
     """The model with the weights in `source`: no memory is taken for it before their names and shapes are compared."""
     model = describe_model(config, image_shape)
-    with _opened(source) as file:
+    with opened_tensors(source) as file:
         names = {name.removeprefix("model."): name for name in file.keys() if name.startswith("model.")}  # noqa: SIM118
         _refuse_misfit(model, {short: file.get_slice(name) for short, name in names.items()}, source)
         model = model.to_empty(device="cpu")

@@ -12,7 +12,9 @@ from small_runs import squares
 
 from unbraid import config, runs, training
 from unbraid.errors import UnbraidError
+from unbraid.report import gather
 from unbraid.study import file as study_file
+from unbraid.study import folders, table
 
 FEW, MANY = 150, 10_000  # generated cases of a reader: in the default suite, in the slow one
 
@@ -120,6 +122,24 @@ def read_scores(folder: Path) -> None:
         [len(row) for matrix in found["matrices"].values() for row in matrix]
 
 
+def read_statistics(folder: Path) -> None:
+    """As the report does, which shows the log where they do not fit the run."""
+    runs.read_statistics(folder)
+    found = gather._of_statistics(folder, 3, {"size": 2, "x": 6, "y": 6})
+    assert not found or len(found["variance"]) == len(found["kl"]) == 3
+
+
+def read_error(folder: Path) -> None:
+    assert isinstance(runs.read_error(folder), str)
+    table.rows(folder.parent)
+
+
+def read_summary(folder: Path) -> None:
+    """The folder of the run stands for that of its study, too: what is read there is the order of the runs."""
+    assert table._summary(folder) is not None
+    runs.read_json(folder / folders.SUMMARY)
+
+
 def read_log(folder: Path) -> None:
     columns = runs.read_log(folder)
     assert len({len(column) for column in columns.values()}) <= 1
@@ -134,6 +154,9 @@ READERS: dict[str, tuple[str, Callable[[Path], None]]] = {  # the file that is g
     "checkpoint": (runs.CHECKPOINT, read_checkpoint),
     "scores": (runs.SCORES, read_scores),
     "log": (runs.LOG, read_log),
+    "statistics": (runs.STATISTICS, read_statistics),
+    "error": (runs.ERROR, read_error),
+    "summary": (folders.SUMMARY, read_summary),
 }
 
 

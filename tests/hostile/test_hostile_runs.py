@@ -23,6 +23,7 @@ from unbraid import pictures, runs, training
 from unbraid.cli import main
 from unbraid.errors import UnbraidError
 from unbraid.metrics import Result
+from unbraid.study import folders, table
 from unbraid.study.presets import PRESETS
 
 resource = pytest.importorskip("resource", reason="needs POSIX, which tells how much memory was used")
@@ -39,6 +40,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs.write_scores(folder, {"mig": Result(0.5, {"x": 0.25}, {"gaps": torch.tensor(matrix).numpy()})}, 0)
     trainer = training.Trainer(run.config, squares(), torch.device("cpu"))
     trainer.step(0)
+    statistics = {"posterior_variance": [0.1, 0.5, 1.0], "kl_per_latent": [2.0, 0.5, 0.0], "elbo": -9.5, "kl": 2.5}
+    information = {"factor_names": ["size", "x", "y"], "normalised_mutual_information": matrix}
+    runs.write_statistics(folder, statistics | information)
+    runs.write_error(folder, "the loss was not finite at step 7")
+    (folder / folders.SUMMARY).write_text(json.dumps({"run": "finished", "other": "the loss was not finite"}))
     metadata = {"step": 1, "seconds": 0.5, "summed": 1}
     runs.save_tensors(folder / runs.CHECKPOINT, trainer.checkpoint(), metadata)
     return folder
@@ -59,6 +65,9 @@ TREES: dict[
 ] = {  # readers of trees: how such are read and written
     "facts": (json.loads, json.dumps),
     "scores": (json.loads, json.dumps),
+    "statistics": (json.loads, json.dumps),
+    "error": (json.loads, json.dumps),
+    "summary": (json.loads, json.dumps),
     "run_config": (yaml.safe_load, yaml.safe_dump),
 }
 GENERATED = (*TREES, "weights", "checkpoint", "log")
@@ -245,6 +254,24 @@ class TestCheckpoints:
         assert "\n" not in str(refused.value)
 
 
+    def test_tensors_larger_than_those_of_the_run(self, folder: Path) -> None:
+        """Three gigabytes of nothing, which take no room on the disk."""
+        length, size = b'{"a": {"dtype": "U8", "shape": [%d], "data_offsets": [0, %d]}}', 3 * 2**30
+        header = length % (size, size)
+        with (folder / runs.CHECKPOINT).open("wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            file.truncate(8 + len(header) + size)
+        runs.write_facts(folder, {**runs.read_facts(folder), "state": "stopped"})
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(UnbraidError, match=r"has 3,221,225,\d+ bytes, and that of this run has at most \d,"):
+            training.resume(folder, data=squares(), show_progress=False)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+        (folder / runs.CHECKPOINT).replace(folder / runs.WEIGHTS)
+        with pytest.raises(UnbraidError, match="does not fit the model of its config"):
+            runs.load(folder)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
 class TestShapes:
     @pytest.mark.parametrize("model", ["balls_conv", "mlp", "balls_fc", "burgess", "locatello", "balls_all_conv"])
     def test_no_memory_is_taken_for_a_model_that_does_not_fit(self, folder: Path, model: str) -> None:
@@ -266,6 +293,32 @@ class TestShapes:
         runs.write_facts(folder, {**runs.read_facts(folder), "image_shape": shape})
         with pytest.raises(UnbraidError, match="image_shape must be three whole numbers"):
             runs.load(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+class TestPipes:
+    """Whoever opened one would wait for somebody to write into it."""
+
+    @pytest.mark.parametrize("name", [runs.FACTS, runs.WEIGHTS, runs.LOG, runs.SCORES, runs.STATISTICS, runs.ERROR])
+    def test_in_a_run(self, folder: Path, name: str) -> None:
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+        with pytest.raises(UnbraidError, match=f"{name} is a pipe or a device: give a file"):
+            runs.load(folder)
+
+    def test_where_nothing_else_was_read_before(self, folder: Path) -> None:
+        (folder / runs.STATISTICS).unlink()
+        os.mkfifo(folder / runs.STATISTICS)
+        with pytest.raises(UnbraidError, match="is a pipe or a device: give a file"):
+            runs.read_statistics(folder)
+        (folder / runs.WEIGHTS).unlink()
+        os.mkfifo(folder / runs.WEIGHTS)
+        with pytest.raises(UnbraidError, match="is a pipe or a device: give a file"):
+            runs.load_tensors(folder / runs.WEIGHTS)
+
+    def test_the_summary_of_a_study(self, folder: Path) -> None:
+        os.mkfifo(folder.parent / folders.SUMMARY)
+        assert [row["run"] for row in table.rows(folder.parent)] == ["run"]
 
 
 class TestSizes:

@@ -8,7 +8,6 @@ measured.*              seconds, images per second, device, versions: the only c
                         study changes
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,12 +44,12 @@ def _kind(name: str) -> int:
 _FIRST = ("run", "state", "error")
 
 
-def _summary(folder: Path) -> dict[str, str]:
+def _summary(folder: Path) -> dict[str, Any]:
+    """{} where it is missing or damaged: it only tells the order of the runs."""
     try:
-        value = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return runs.read_json(folder / SUMMARY)
+    except UnbraidError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _row(path: Path) -> Row:

@@ -207,7 +207,7 @@ def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset) -> Member:
 
 def _restore(trainer: Trainer, checkpoint: Path) -> tuple[int, float]:
     """(steps done, seconds spent) of a checkpoint, whose tensors go into `trainer`."""
-    tensors, metadata = runs.load_tensors(checkpoint)
+    tensors, metadata = runs.load_tensors(checkpoint, trainer.largest_checkpoint())
     try:
         step, steps = int(metadata["step"]), trainer.config.steps
         if not 0 < step < steps:

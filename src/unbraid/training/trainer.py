@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
+_BESIDE_TENSORS = 2**21  # bytes of a checkpoint at most: its header, and the sums of the next row of the log
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Of one step of one model."""
@@ -178,6 +181,11 @@ class Trainer:
         """Every tensor that the next step depends on."""
         sums = {f"sums.{name}": value for name, value in self.sums.items()}
         return self.weights() | sums | self._optimizer_state()
+
+    def largest_checkpoint(self) -> int:
+        """Bytes that the file of a checkpoint may have."""
+        self._begin_optimizers()
+        return sum(tensor.nbytes for tensor in self.checkpoint().values()) + _BESIDE_TENSORS
 
     def restore(self, tensors: Mapping[str, Tensor], summed: int, source: Path) -> None:
         """Takes up a checkpoint; raises UnbraidError or ValueError where it is not one of such a trainer."""
