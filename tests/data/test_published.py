@@ -1,11 +1,19 @@
 """Data sets of the field from small files in the exact formats of the published ones."""
 
 import functools
+import gzip
 import hashlib
 import math
+import os
+import struct
 import sys
 import tarfile
 import threading
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +22,7 @@ from typing import Any
 import data_files
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from unbraid.data import load, published
 from unbraid.errors import UnbraidError
@@ -30,6 +39,19 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def all_of(dataset: Any) -> np.ndarray:
     """[N, H, W, C]"""
     return np.moveaxis(dataset.images(np.arange(len(dataset))), 1, 3)
+
+
+@contextmanager
+def most_traced(size: int) -> Iterator[None]:
+    """What happens within takes no more memory of Python and NumPy than this, and five seconds at most."""
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < size
+        assert time.process_time() - began < 5
+    finally:
+        tracemalloc.stop()
 
 
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -118,6 +140,59 @@ class TestCars3D:
         with pytest.raises(UnbraidError, match="cannot be read as nips2015"):
             load("cars3d", source=str(tmp_path / "x.tar.gz"))
 
+    def bomb(self, path: Path, elements: bytes, name: str = "car_001_mesh.mat") -> Path:
+        """A file of MATLAB as its elements, compressed or not."""
+        path.mkdir(exist_ok=True)
+        (path / name).write_bytes(b"MATLAB 5.0".ljust(124) + b"\x00\x01IM" + elements)
+        return path
+
+    def compressed(self, size: int) -> bytes:
+        """An element that unfolds to zeros, as many as asked for, after the header of an image of 2.4 GiB."""
+        header = struct.pack("<IIIIIIIIiiII", 14, size + 48, 6, 8, 9, 0, 5, 8, 16384, 163840, 1, 2) + b"im\0\0\0\0\0\0"
+        packer = zlib.compressobj()
+        content = packer.compress(header)
+        content += b"".join(packer.compress(bytes(2**20)) for _ in range(size // 2**20)) + packer.flush()
+        return struct.pack("<II", 15, len(content)) + content
+
+    def test_a_file_that_unfolds_beyond_a_car(self, tmp_path: Path) -> None:
+        """It is refused by then, and its image never read; a smaller one by what its header declares."""
+        bomb = self.compressed(2**30)
+        assert len(bomb) < 2**21
+        with most_traced(2**28), pytest.raises(UnbraidError, match="the whole unfolds to more than 67,108,864 bytes"):
+            load("cars3d", source=str(self.bomb(tmp_path / "large", bomb)))
+        many = self.compressed(2**25) * 3
+        with most_traced(2**28), pytest.raises(UnbraidError, match="the whole unfolds to more than 67,108,864 bytes"):
+            load("cars3d", source=str(self.bomb(tmp_path / "many", many)))
+        with most_traced(2**28), pytest.raises(UnbraidError, match=r"must hold im \[128, 128, 3, 24, 4\] of bytes"):
+            load("cars3d", source=str(self.bomb(tmp_path / "small", self.compressed(2**23))))
+
+    @pytest.mark.parametrize("array", [np.zeros((128, 128, 3, 24, 4)), np.zeros((128, 128, 3, 24), np.uint8)])
+    def test_a_file_of_another_image(self, tmp_path: Path, array: np.ndarray) -> None:
+        savemat(tmp_path / "car_001_mesh.mat", {"im": array}, do_compression=True)
+        with pytest.raises(UnbraidError, match=r"must hold im \[128, 128, 3, 24, 4\] of bytes"):
+            load("cars3d", source=str(tmp_path))
+
+    def test_more_cars_than_there_are(self, tmp_path: Path) -> None:
+        data_files.cars3d(tmp_path, cars=3)
+        with pytest.raises(UnbraidError, match="holds more files"):
+            load("cars3d", source=str(tmp_path))
+
+    def test_an_archive_that_unfolds_beyond_the_published_one(self, tmp_path: Path) -> None:
+        """A file of two gigabytes, a header of one, and a hundred thousand files without content."""
+        large, header, empty = tarfile.TarInfo("x"), tarfile.TarInfo("x"), tarfile.TarInfo("x")
+        large.size, header.size, header.type = 2**31, 2**30, tarfile.XHDTYPE
+        for name, infos, sentence in (
+            ("large", [large], "unfolds to more than"),
+            ("header", [header], "a header would be 1073741824 bytes long"),
+            ("many", [empty] * 100_000, "unfolds to more than"),
+        ):
+            with gzip.open(tmp_path / f"{name}.tar.gz", "wb", compresslevel=1) as archive:
+                for info in infos:
+                    archive.write(info.tobuf(tarfile.USTAR_FORMAT))
+                archive.write(bytes(2**20))
+            with most_traced(2**27), pytest.raises(UnbraidError, match=sentence):
+                load("cars3d", source=str(tmp_path / f"{name}.tar.gz"))
+
 
 class TestSmallNorb:
     @pytest.mark.parametrize("suffix", [".mat.gz", ".mat"])
@@ -134,9 +209,9 @@ class TestSmallNorb:
         kept = {path: path.read_bytes() for path in (dat, cat, info)}
         for path, content, sentence in (
             (dat, kept[dat][:-2000], "cannot be read as a binary matrix"),
-            (dat, kept[cat], r"must hold \[24, 2, 96, 96\] bytes"),
+            (dat, kept[cat], r"must hold \[24, 2, 96, 96\] of uint8, and its header says \[24\] of int32"),
             (cat, b"junk", "cannot be read as a binary matrix"),
-            (info, kept[cat], "four numbers for each picture"),
+            (info, kept[cat], r"must hold \[24, 4\] of int32, and its header says \[24\] of int32"),
             (cat, None, "lacks smallnorb-5x46789x9x18x6x2x96x96-training-cat.mat.gz"),
         ):
             path.unlink() if content is None else path.write_bytes(content)
@@ -152,7 +227,24 @@ class TestSmallNorb:
         data_files.smallnorb(tmp_path, ".mat")
         header = np.array([0x1E3D4C54, 2, *lengths], "<i4")
         (tmp_path / f"{data_files.NORB_PARTS[0]}-cat.mat").write_bytes(header.tobytes())
-        with pytest.raises(UnbraidError, match="its shape is"):
+        with pytest.raises(UnbraidError, match=r"must hold \[24\] of int32, and its header says \["):
+            load("smallnorb", source=str(tmp_path))
+
+    def test_a_bomb_is_read_as_far_as_a_matrix_goes(self, tmp_path: Path) -> None:
+        """The right header, and a gigabyte behind it."""
+        data_files.smallnorb(tmp_path)
+        with gzip.open(tmp_path / f"{data_files.NORB_PARTS[0]}-cat.mat.gz", "wb", compresslevel=1) as stream:
+            stream.write(struct.pack("<iiiii", 0x1E3D4C54, 1, 24, 1, 1))
+            for _ in range(1024):
+                stream.write(bytes(2**20))
+        with most_traced(2**25), pytest.raises(UnbraidError, match="of the 48 combinations"):
+            load("smallnorb", source=str(tmp_path))
+
+    def test_a_matrix_cut_short_is_refused_by_its_size(self, tmp_path: Path) -> None:
+        data_files.smallnorb(tmp_path, ".mat")
+        file = tmp_path / f"{data_files.NORB_PARTS[0]}-dat.mat"
+        file.write_bytes(file.read_bytes()[:-10_000])
+        with pytest.raises(UnbraidError, match="it is cut short"):
             load("smallnorb", source=str(tmp_path))
 
 
@@ -177,6 +269,24 @@ class TestCelebA:
                 load("celeba", source=str(tmp_path))
         file.write_text(good.replace("000001.jpg", "../private.jpg", 1))
         with pytest.raises(UnbraidError, match="names files outside"):
+            load("celeba", source=str(tmp_path))
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            (b"202600\nBald\n", "it speaks of 202,600 files, and there are 202,599"),
+            (b"2\nBald\n" + b"000001.jpg 1\n" * 1_000_000, "line 5 is too much"),
+            (b"1\nBald\n" + b"1 " * 15_000_000, "line 3 is too much"),
+            (b"1\n" + b"Bald " * 6_000_000, "is not list_attr"),
+            (b"9" * 30_000_000, "is not list_attr"),
+            (b"50\nBald\n" + b"\n" * 2**25, "it has more than 33,554,432 bytes"),
+        ],
+        ids=["count", "lines", "line", "header", "number", "size"],
+    )
+    def test_a_list_longer_than_the_published_one(self, tmp_path: Path, content: bytes, sentence: str) -> None:
+        data_files.celeba(tmp_path)
+        (tmp_path / "list_attr_celeba.txt").write_bytes(content)
+        with most_traced(2**24), pytest.raises(UnbraidError, match=sentence):
             load("celeba", source=str(tmp_path))
 
 
@@ -235,3 +345,39 @@ class TestWhereFilesAre:
     def test_a_source_that_is_not_there(self, name: str) -> None:
         with pytest.raises(UnbraidError, match=r'source must be the f.*, and there is nothing at "nowhere"'):
             load(name, source="nowhere")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    @pytest.mark.parametrize(
+        "name", ["dsprites", "shapes3d", "mpi3d_toy", "mpi3d_realistic", "mpi3d_real", "cars3d", "smallnorb"]
+    )
+    def test_a_source_that_never_ends(self, tmp_path: Path, name: str) -> None:
+        """Whoever opened the pipe would wait; the suffix is not what gives it away."""
+        for suffix in (".npz", ".h5", ".hdf5", ".tar.gz"):
+            os.mkfifo(tmp_path / f"x{suffix}")
+            (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
+            for source in ("/dev/zero", tmp_path / f"x{suffix}", tmp_path / f"zero{suffix}"):
+                with pytest.raises(UnbraidError, match=r"is a pipe or a device|published file, which ends in"):
+                    load(name, source=str(source))
+
+    def test_a_folder_for_a_file_and_a_file_for_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "x.npz").mkdir()
+        for name in ("shapes3d", "mpi3d_toy"):
+            with pytest.raises(UnbraidError, match=r'source must be the file .*, and ".*" is a folder'):
+                load(name, source=str(tmp_path / "x.npz"))
+        with pytest.raises(UnbraidError, match=r"cannot be read as the published dSprites file|cannot be read as .npz"):
+            load("dsprites", source=str(tmp_path / "x.npz"))
+        (tmp_path / "x").write_bytes(b"")
+        with pytest.raises(UnbraidError, match=r'source must be the folder with the files .*, and ".*" is a file'):
+            load("smallnorb", source=str(tmp_path / "x"))
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_pipes_within_a_folder(self, tmp_path: Path) -> None:
+        data_files.cars3d(tmp_path / "cars", cars=1)
+        os.mkfifo(tmp_path / "cars" / "car_002_mesh.mat")
+        with pytest.raises(UnbraidError, match="holds 1 files"):
+            load("cars3d", source=str(tmp_path / "cars"))
+        data_files.celeba(tmp_path)
+        (tmp_path / "list_attr_celeba.txt").unlink()
+        os.mkfifo(tmp_path / "list_attr_celeba.txt")
+        with pytest.raises(UnbraidError, match=r"lacks list_attr_celeba.txt"):
+            load("celeba", source=str(tmp_path))

@@ -253,7 +253,6 @@ class TestCheckpoints:
             training.resume(folder, data=squares(), show_progress=False)
         assert "\n" not in str(refused.value)
 
-
     def test_tensors_larger_than_those_of_the_run(self, folder: Path) -> None:
         """Three gigabytes of nothing, which take no room on the disk."""
         length, size = b'{"a": {"dtype": "U8", "shape": [%d], "data_offsets": [0, %d]}}', 3 * 2**30

@@ -24,7 +24,6 @@ _MOST_TIMES = 400  # larger than it is stored, the most that images compress to;
 _SMALL = 2**26  # bytes that any file may unfold to
 _LARGEST_CHUNK = 2**27  # bytes; HDF5 unfolds a chunk at once
 _KNOWN_FILTERS = {1, 2, 3, 32000}  # gzip, shuffle, checksum, LZF; others would load a plug-in
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _BROKEN = (
     OSError,
     KeyError,
@@ -77,10 +76,10 @@ class _Npy:
 
     def __init__(self, stream: Any, size: int) -> None:
         version = np.lib.format.read_magic(stream)
-        if version not in _HEADERS:
+        if version != (1, 0):  # others are for headers of gigabytes, which no plain array has
             raise ValueError(f"version {version[0]}.{version[1]} of the format is not supported")
         try:
-            self.shape, fortran_order, self.dtype = _HEADERS[version](stream)
+            self.shape, fortran_order, self.dtype = np.lib.format.read_array_header_1_0(stream)
         except Exception as error:  # Python's own reader of literals raises anything at all on broken text
             raise ValueError(f"its header cannot be read: {error or type(error).__name__}") from None
         if self.dtype.hasobject:

@@ -1,7 +1,12 @@
 """Cars3D: 183 models of cars from 24 sides and 4 heights."""
 
+import gzip
+import io
 import os
+import shutil
+import struct
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +22,10 @@ from unbraid.progress import progress
 FACTOR_NAMES = ("elevation", "azimuth", "object_type")
 FACTOR_SIZES = (4, 24, 183)
 _SHAPE = (128, 128, 3, 24, 4)
-_LARGEST = 2**26  # bytes of a .mat file; a car has 19 million
+_LARGEST = 2**26  # bytes of a .mat file, also when it is unfolded; a car has 19 million
+_LARGEST_READ = 2**20  # bytes of the archive read together; some headers in it may claim any length
+_MOST_MEMBERS, _MOST_TIMES = 10_000, 60  # of the archive: files, and how much larger than itself it may unfold
+_COMPRESSED = 15  # kind of an element of a .mat file
 _FILE = published.Published(
     "nips2015-analogy-data.tar.gz",
     ("http://www.scottreed.info/files/nips2015-analogy-data.tar.gz",),
@@ -35,16 +43,19 @@ def cars3d(*, source: str = "", size: int = 64) -> Stored:
     """
     if not 1 <= size <= 128:
         raise UnbraidError(f"size must be from 1 to 128 pixels, not {size}")
-    path = published.found("cars3d", source, [_FILE])
+    path = published.found("cars3d", source, [_FILE], unpacked=True)
 
     def blocks() -> Iterator[np.ndarray]:
         cars: dict[str, np.ndarray] = {}  # [4, 24, size, size, 3] each
         with progress("reading cars", FACTOR_SIZES[2], "cars") as bar:
-            for name, stream in _streams(path):
-                cars[name] = _car(stream, name, size)
+            for name, content in _files(path):
+                cars[name] = _car(content, name, size)
                 bar.advance()
+                if len(cars) > FACTOR_SIZES[2]:
+                    break
         if len(cars) != FACTOR_SIZES[2]:
-            raise UnbraidError(f"{path} holds {len(cars)} files car_*.mat, and Cars3D has {FACTOR_SIZES[2]}")
+            some = "more" if len(cars) > FACTOR_SIZES[2] else f"{len(cars)}"
+            raise UnbraidError(f"{path} holds {some} files car_*.mat, and Cars3D has {FACTOR_SIZES[2]}")
         images = np.stack([cars[name] for name in sorted(cars)], axis=2)
         yield np.ascontiguousarray(np.moveaxis(images.reshape(-1, size, size, 3), 3, 1))
 
@@ -56,33 +67,75 @@ def _is_car(name: str) -> bool:
     return name.startswith("car_") and name.endswith(".mat")
 
 
-def _streams(path: Path) -> Iterator[tuple[str, Any]]:
-    """(name, open file) of each car; nothing of the archive is written anywhere."""
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each car; nothing of the archive is written anywhere."""
     if path.is_dir():
         for file in sorted(path.rglob("car_*.mat")):
-            with file.open("rb") as stream:
-                yield file.name, stream
+            if file.is_file() and file.stat().st_size <= _LARGEST:
+                yield file.name, file.read_bytes()
         return
+    most = _LARGEST + _MOST_TIMES * path.stat().st_size
     try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
+        with _Unfolded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+            for number, member in enumerate(archive):
+                if number >= _MOST_MEMBERS or member.offset_data + member.size > most:
+                    raise UnbraidError(f"{path} unfolds to more than {_FILE.name} does: give the published one")
                 name = member.name.rpartition("/")[2]
-                if member.isfile() and _is_car(name) and member.size <= _LARGEST:
-                    yield name, archive.extractfile(member)
-    except (tarfile.TarError, EOFError, OSError) as error:
+                if member.isreg() and _is_car(name) and member.size <= _LARGEST:
+                    yield name, _content(archive.extractfile(member))
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+        if isinstance(error, UnbraidError):
+            raise
         raise UnbraidError(f"{path} cannot be read as {_FILE.name}: {error}") from None
 
 
-def _car(stream: Any, name: str, size: int) -> np.ndarray:
+class _Unfolded(gzip.GzipFile):
+    """An archive that hands out little at a time: the reader of tar believes the length that a header claims."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _LARGEST_READ:
+            raise EOFError(f"a header would be {size} bytes long")
+        return super().read(size)
+
+
+def _content(stream: Any) -> bytes:
+    content = io.BytesIO()
+    shutil.copyfileobj(stream, content, _LARGEST_READ // 2)
+    return content.getvalue()
+
+
+def _car(content: bytes, name: str, size: int) -> np.ndarray:
     """uint8 [4, 24, size, size, 3]"""
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
 
     try:
-        images = loadmat(stream, variable_names=["im"])["im"]
+        plain = _plain(content)
+        declared = ("im", _SHAPE, "uint8") in whosmat(io.BytesIO(plain))
+        images = loadmat(io.BytesIO(plain), variable_names=["im"])["im"] if declared else np.empty(0)
     except Exception as error:  # its reader raises anything at all on broken files
         raise UnbraidError(f"{name} cannot be read as a file of Cars3D: {error or type(error).__name__}") from None
-    if getattr(images, "shape", ()) != _SHAPE or images.dtype != np.uint8:
+    if images.shape != _SHAPE or images.dtype != np.uint8:
         raise UnbraidError(f"{name} is no file of Cars3D: it must hold im {list(_SHAPE)} of bytes")
-    return image_files.resized(images.transpose(4, 3, 0, 1, 2).reshape(-1, *_SHAPE[:3]), size).reshape(
-        4, 24, size, size, 3
-    )
+    height, width, channels, azimuths, elevations = _SHAPE
+    pictures = images.transpose(4, 3, 0, 1, 2).reshape(-1, height, width, channels)
+    return image_files.resized(pictures, size).reshape(elevations, azimuths, size, size, channels)
+
+
+def _plain(content: bytes) -> bytes:
+    """The same file of MATLAB with its elements unfolded; raises ValueError where they are larger than a car."""
+    if content[124:128] != b"\x00\x01IM":
+        raise ValueError("it is no file of MATLAB 5")
+    parts, left, place = [content[:128]], _LARGEST, 128
+    while place < len(content):
+        kind, length = struct.unpack_from("<II", content, place)
+        end = place + 8 + length
+        if kind == _COMPRESSED:
+            unfolding = zlib.decompressobj()
+            parts.append(unfolding.decompress(content[place + 8 : end], left))
+        else:
+            parts.append(content[place:end])
+        left -= len(parts[-1])
+        if left <= 0 or end > len(content) or (kind == _COMPRESSED and not unfolding.eof):
+            raise ValueError(f"an element is cut short, or the whole unfolds to more than {_LARGEST:,} bytes")
+        place = end
+    return b"".join(parts)

@@ -1,6 +1,7 @@
 """CelebA: faces of celebrities with forty attributes."""
 
 import os
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from unbraid.errors import UnbraidError
 
 _IMAGES, _ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
 _CUT = 148  # pixels, of 178 x 218
+_MOST = 202_599  # faces
+_LARGEST, _LONGEST = 2**25, 2**12  # bytes of the file of attributes, which has 26 million; characters of its lines
 
 
 def celeba(*, source: str = "", size: int = 64) -> Stored:
@@ -25,8 +28,8 @@ def celeba(*, source: str = "", size: int = 64) -> Stored:
     if not 1 <= size <= _CUT:
         raise UnbraidError(f"size must be from 1 to {_CUT} pixels, not {size}")
     folder = Path(os.path.expanduser(source)) if source else cache_folder() / "celeba"  # noqa: PTH111
-    for name in (_IMAGES, _ATTRIBUTES):
-        if not (folder / name).exists():
+    for name, is_there in ((_IMAGES, Path.is_dir), (_ATTRIBUTES, Path.is_file)):
+        if not is_there(folder / name):
             raise UnbraidError(
                 f"{folder} lacks {name}: fetch img_align_celeba.zip (unpack it) and {_ATTRIBUTES} from "
                 "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, and put both there or say where by source="
@@ -39,16 +42,26 @@ def celeba(*, source: str = "", size: int = 64) -> Stored:
 
 def _attributes(path: Path) -> tuple[list[str], dict[str, list[Any]]]:
     """(names of files, attribute -> -1 or 1 of each): a count, a line of names, a line for each file."""
+    names: list[str] = []
+    values = array("b")
     try:
-        count, header, *lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [line.split() for line in lines if line.strip()]
-        attributes = header.split()
-        values = [[int(cell) for cell in row[1:]] for row in rows]
-        if len(rows) != int(count) or any(len(row) != len(attributes) or not {*row} <= {-1, 1} for row in values):
-            raise ValueError("a line is too short or too long")
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST:,} bytes")
+        with path.open(encoding="utf-8") as stream:
+            lines = iter(lambda: stream.readline(_LONGEST), "")
+            count, attributes = int(next(lines, "")), next(lines, "").split()
+            if count > _MOST:
+                raise ValueError(f"it speaks of {count:,} files, and there are {_MOST:,}")
+            for cells in filter(None, map(str.split, lines)):
+                row = list(map(int, cells[1:]))
+                if len(row) != len(attributes) or not {*row} <= {-1, 1} or len(names) == count:
+                    raise ValueError(f"line {len(names) + 3} is too much, or does not hold -1 or 1 for each attribute")
+                names.append(cells[0])
+                values.extend(row)
+        if len(names) != count:
+            raise ValueError(f"it speaks of {count:,} files and names {len(names):,}")
     except (OSError, ValueError) as error:
         raise UnbraidError(f"{path} is not {_ATTRIBUTES} of CelebA: {' '.join(str(error).split())[:200]}") from None
-    names = [row[0] for row in rows]
     if any("/" in name or "\\" in name or name.startswith(".") for name in names):
         raise UnbraidError(f"{path} is not {_ATTRIBUTES} of CelebA: it names files outside of {_IMAGES}")
-    return names, dict(zip(attributes, map(list, zip(*values, strict=True)), strict=True))
+    return names, {name: list(values[place :: len(attributes)]) for place, name in enumerate(attributes)}

@@ -3,76 +3,22 @@
 import hashlib
 import math
 import warnings
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
+from unbraid.data import array_files
+from unbraid.data.array_files import Array
 from unbraid.data.dsprites_drawing import SIDE
 from unbraid.data.pixels import Pixels
 from unbraid.errors import UnbraidError
+from unbraid.files import refuse_device
 
 PUBLISHED_MD5 = {".npz": "7da33b31b13a06f4b04a70402ce90c2e", ".hdf5": "b331c4447a651c44bf5e8ae09022e230"}
 PUBLISHED_LIT_PIXELS = 128_328_862
 _IMAGES_AT_ONCE = 23_040  # the chunks of the published HDF5 are as long: shorter reads would inflate them repeatedly
-
-
-class _Array(Protocol):
-    """What can be read from the front to the end, some rows at a time."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    def read(self, rows: int) -> np.ndarray: ...
-
-
-class _NpyMember:
-    """An array in an npz archive, inflated as it is read."""
-
-    def __init__(self, stream: Any) -> None:
-        headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        self.shape, fortran_order, self.dtype = headers[np.lib.format.read_magic(stream)](stream)
-        if fortran_order or self.dtype.hasobject:
-            raise ValueError("an array is not stored as plain rows")
-        self._stream = stream
-
-    def read(self, rows: int) -> np.ndarray:
-        size = rows * math.prod(self.shape[1:]) * self.dtype.itemsize
-        return np.frombuffer(self._stream.read(size), self.dtype).reshape(rows, *self.shape[1:])
-
-
-class _Hdf5Dataset:
-    def __init__(self, dataset: Any) -> None:
-        self.shape, self.dtype = dataset.shape, dataset.dtype
-        self._dataset, self._done = dataset, 0
-
-    def read(self, rows: int) -> np.ndarray:
-        self._done += rows
-        return self._dataset[self._done - rows : self._done]
-
-
-@contextmanager
-def _arrays(path: Path) -> Iterator[tuple[_Array, _Array]]:
-    """(images, classes)"""
-    if path.suffix == ".npz":
-        with (
-            zipfile.ZipFile(path) as archive,
-            archive.open("imgs.npy") as images,
-            archive.open("latents_classes.npy") as classes,
-        ):
-            yield _NpyMember(images), _NpyMember(classes)
-        return
-    try:
-        import h5py
-    except ImportError:
-        raise UnbraidError('reading HDF5 needs h5py: pip install "unbraid[hdf5]", or give the .npz file') from None
-    with h5py.File(path, "r") as file:
-        yield _Hdf5Dataset(file["imgs"]), _Hdf5Dataset(file["latents/classes"])
 
 
 def read(path: Path, sizes: tuple[int, ...]) -> Pixels:
@@ -86,12 +32,18 @@ def read(path: Path, sizes: tuple[int, ...]) -> Pixels:
             f'source must be "drawn" or the path of the published file, which ends in {" or ".join(PUBLISHED_MD5)}, '
             f'not "{path}"'
         )
+    refuse_device(path)
     try:
         return _read(path, sizes, path.stat().st_mtime_ns)
-    except UnbraidError:
-        raise
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UnbraidError(f"{path} cannot be read as the published dSprites file: {error}") from error
+    except OSError as error:
+        raise UnbraidError(f"{path} cannot be read as the published dSprites file: {error.strerror}") from None
+
+
+def _among(arrays: Mapping[str, Array], names: Sequence[str], path: Path) -> Array:
+    for name in names:
+        if name in arrays:
+            return arrays[name]
+    raise UnbraidError(f"{path} is not the published dSprites file: it holds no array of numbers {' or '.join(names)}")
 
 
 @lru_cache(maxsize=1)
@@ -99,7 +51,8 @@ def _read(path: Path, sizes: tuple[int, ...], modified: int) -> Pixels:
     n = math.prod(sizes)
     packed = np.empty((n, SIDE * SIDE // 8), np.uint8)
     lit = 0
-    with _arrays(path) as (images, classes):
+    with array_files.opened(path) as arrays:
+        images, classes = (_among(arrays, names, path) for names in (("imgs",), ("latents_classes", "latents/classes")))
         if images.shape != (n, SIDE, SIDE) or images.dtype != np.uint8 or classes.shape != (n, 1 + len(sizes)):
             raise ValueError(
                 f"it holds images {images.dtype} {list(images.shape)} and classes {list(classes.shape)}, "

@@ -18,16 +18,21 @@ class Published:
     md5: str
 
 
-def found(data: str, source: str, files: Sequence[Published]) -> Path:
+def found(data: str, source: str, files: Sequence[Published], *, unpacked: bool = False) -> Path:
     """The file or, where there are several, the folder of the data set `data`.
 
-    `source` is its path, or "" for its place in the cache folder, where what is missing is downloaded and checked.
-    Raises UnbraidError that says what to fetch and where to put it.
+    `source` is its path (or, if `unpacked`, that of a folder with what was in it), or "" for its place in the cache
+    folder, where what is missing is downloaded and checked. Raises UnbraidError that says what to fetch and where to
+    put it, and for a pipe or a device, which might never end.
     """
     if source:
         path = Path(os.path.expanduser(source))  # noqa: PTH111 - of an unknown user it stays as it is
         if not path.exists():
             raise UnbraidError(f'source must be {_described(files)} of {data}, and there is nothing at "{source}"')
+        is_one = path.is_file() and len(files) == 1
+        if not is_one and not (path.is_dir() and (len(files) > 1 or unpacked)):
+            kind = "a folder" if path.is_dir() else "a file" if path.is_file() else "a pipe or a device"
+            raise UnbraidError(f'source must be {_described(files)} of {data}, and "{source}" is {kind}')
         return path
     folder = cache_folder() / data
     for file in files:

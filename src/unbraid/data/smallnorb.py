@@ -32,10 +32,8 @@ _FILES = [
     published.Published(f"{_PARTS[part]}-{kind}.mat.gz", (f"{_URL}{_PARTS[part]}-{kind}.mat.gz",), md5)
     for (part, kind), md5 in _MD5.items()
 ]
-_KINDS: dict[int, np.dtype] = {
-    0x1E3D4C55: np.dtype("u1"),
-    0x1E3D4C54: np.dtype("<i4"),
-}  # of the binary matrices: bytes, whole numbers
+_BYTES, _NUMBERS = np.dtype("u1"), np.dtype("<i4")
+_KINDS: dict[int, np.dtype] = {0x1E3D4C55: _BYTES, 0x1E3D4C54: _NUMBERS}  # of the binary matrices
 _AT_ONCE = 500  # pairs of pictures
 
 
@@ -55,11 +53,12 @@ def smallnorb(*, source: str = "", size: int = 64) -> Stored:
 
     def blocks() -> Iterator[np.ndarray]:
         n = math.prod(FACTOR_SIZES)
+        half = n // len(_PARTS)
         images, seen = np.empty((n, size, size), np.uint8), np.zeros(n, bool)
         with progress("reading images", n, "images") as bar:
             for dat, cat, info in paths:
-                places = _places(_whole(cat), _whole(info), info)
-                for start, pairs in _rows(dat, len(places)):
+                places = _places(_whole(cat, half), _whole(info, half, 4))
+                for start, pairs in _rows(dat, _BYTES, half, 2, 96, 96):
                     here = places[start : start + len(pairs)]
                     images[here], seen[here] = image_files.resized(pairs[:, 0], size), True
                     bar.advance(len(pairs))
@@ -79,41 +78,35 @@ def _path(folder: Path, name: str) -> Path:
     raise UnbraidError(f"{folder} lacks {name}.gz of Small NORB: fetch it from {_URL}")
 
 
-def _places(category: np.ndarray, info: np.ndarray, path: Path) -> np.ndarray:
+def _places(category: np.ndarray, info: np.ndarray) -> np.ndarray:
     """[N]: where in the grid each pair belongs."""
-    if category.ndim != 1 or info.shape != (len(category), 4):
-        raise UnbraidError(f"{path} is no file of Small NORB: it must hold four numbers for each picture")
     factors = np.column_stack([category, info])
     factors[:, 3] //= 2  # the azimuth counts by two
     return Grid(FACTOR_NAMES, FACTOR_SIZES).indices(factors)
 
 
-def _matrix(path: Path, stream: Any) -> tuple[np.dtype, tuple[int, ...]]:
-    """(kind of number, shape) from the header: magic number, number of axes, and at least three lengths."""
+def _check_header(path: Path, stream: Any, kind: np.dtype, shape: tuple[int, ...]) -> None:
+    """Kind of number and shape, from the magic number, the number of axes, and at least three lengths."""
     head = np.frombuffer(stream.read(8), "<i4")
     if len(head) != 2 or int(head[0]) not in _KINDS or not 1 <= head[1] <= 4:
         raise UnbraidError(f"{path} is no binary matrix of Small NORB")
-    shape = np.frombuffer(stream.read(4 * max(3, int(head[1]))), "<i4")[: int(head[1])]
-    if (shape < 1).any() or math.prod(shape.tolist()) > 2**30:
-        raise UnbraidError(f"{path} is no binary matrix of Small NORB: its shape is {shape.tolist()}")
-    return _KINDS[int(head[0])], tuple(shape.tolist())
+    found = np.frombuffer(stream.read(4 * max(3, int(head[1]))), "<i4")[: int(head[1])].tolist()
+    if _KINDS[int(head[0])] != kind or found != list(shape):
+        held = f"{found} of {_KINDS[int(head[0])]}"
+        raise UnbraidError(f"{path} must hold {list(shape)} of {kind}, and its header says {held}")
+    if path.suffix != ".gz" and path.stat().st_size < math.prod(shape) * kind.itemsize:
+        raise EOFError("it is cut short")
 
 
 def _opened(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def _whole(path: Path) -> np.ndarray:
-    return np.concatenate([rows for _, rows in _rows(path)])
-
-
-def _rows(path: Path, expected: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
-    """(index of the first, rows) of a matrix, some at a time."""
+def _rows(path: Path, kind: np.dtype, *shape: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(index of the first, rows) of a matrix of this kind and shape, some at a time and never more than it has."""
     try:
         with _opened(path) as stream:
-            kind, shape = _matrix(path, stream)
-            if expected is not None and shape != (expected, 2, 96, 96):
-                raise UnbraidError(f"{path} must hold {[expected, 2, 96, 96]} bytes, not {list(shape)}")
+            _check_header(path, stream, kind, shape)
             for start in range(0, shape[0], _AT_ONCE):
                 rows = min(_AT_ONCE, shape[0] - start)
                 content = stream.read(rows * math.prod(shape[1:]) * kind.itemsize)
@@ -122,3 +115,7 @@ def _rows(path: Path, expected: int | None = None) -> Iterator[tuple[int, np.nda
         raise
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UnbraidError(f"{path} cannot be read as a binary matrix of Small NORB: {error}") from None
+
+
+def _whole(path: Path, *shape: int) -> np.ndarray:
+    return np.concatenate([rows for _, rows in _rows(path, _NUMBERS, *shape)])
