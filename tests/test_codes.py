@@ -1,6 +1,7 @@
 """Codes as tables: what is written comes back, in every format, in parts, and nothing else is taken."""
 
 import csv
+import os
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -299,6 +300,102 @@ class TestDecode:
             with pytest.raises(UnbraidError):
                 codes.decode(trained, tmp_path / name, tmp_path / "made")
         assert not (tmp_path / "sprung").exists() and not (tmp_path / "made").exists()
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            (b"image,z0,z1,z2\n" + b"1," * 10_000_000, "a row has 1,048,576 characters or more"),
+            (b"z0," * 10_000_000, "a row has 1,048,576 characters or more"),
+            (b"image,z0,z1,z2\n" + b'"\n",' * 5_000_000, "a row has 1,048,576 characters or more"),
+            (b"image,z0,z1,z2\n" + (b"a,1,2,3," + b"x" * 100_000 + b"\n") * 300, "a row has 5 cells, and there are 4"),
+            (b"image,z0,z1,z2\n" + b"a" * 4097 + b",1,2,3\n", "the name of an image has more than 4,096 characters"),
+            (b"image,z0,z1,z2\na,1,2\n", "a row has 3 cells, and there are 4 columns"),
+        ],
+        ids=["row", "header", "lines", "cells", "name", "short"],
+    )
+    def test_csv_whose_rows_are_too_long(self, trained: Run, tmp_path: Path, content: bytes, sentence: str) -> None:
+        (tmp_path / "z.csv").write_bytes(content)
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnbraidError, match=sentence):
+                codes.decode(trained, tmp_path / "z.csv", tmp_path / "made")
+            assert tracemalloc.get_traced_memory()[1] < 2**25
+        finally:
+            tracemalloc.stop()
+
+    def test_memory_does_not_grow_with_the_rows(self, tmp_path: Path) -> None:
+        peaks = []
+        for n in (4_000, 40_000):
+            (tmp_path / "z.csv").write_text("image,z0,z1,z2\n" + "some/name.png,0.5,0.5,0.5\n" * n)
+            tracemalloc.start()
+            table = tables.read(tmp_path / "z.csv", L)
+            assert table.n == sum(len(part.codes) for part in table.parts) == n
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert peaks[1] < 1.1 * peaks[0]
+
+    def test_empty_lines_are_no_codes(self, trained: Run, tmp_path: Path) -> None:
+        (tmp_path / "z.csv").write_text("image,z0,z1,z2\n\na,1,2,3\n\n\n")
+        assert codes.decode(trained, tmp_path / "z.csv", tmp_path / "made.npy") == 1
+        assert np.load(tmp_path / "made.npy").shape == (1, 1, 16, 16)
+
+    @pytest.mark.parametrize("compression", ["none", "zstd"])
+    def test_parquet_that_repeats_a_long_name(self, trained: Run, tmp_path: Path, compression: str) -> None:
+        """A thousand times a megabyte, kept once."""
+        names = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), ["x" * 2**20]).cast(pa.string())
+        zeros = pa.array([0.0] * 1000)
+        table = pa.table({"image": names, **dict.fromkeys(["z0", "z1", "z2"], zeros)})
+        pq.write_table(table, tmp_path / "z.parquet", compression=compression, dictionary_pagesize_limit=2**22)
+        assert (tmp_path / "z.parquet").stat().st_size < 2**22
+        before = pa.total_allocated_bytes()
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnbraidError, match="the name of an image has 1,048,576 bytes"):
+                codes.decode(trained, tmp_path / "z.parquet", tmp_path / "made")
+            assert tracemalloc.get_traced_memory()[1] < 2**25 and pa.total_allocated_bytes() - before < 2**25
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize("column", [[{"a": 1.0}], [[1.0]], ["1"], [b"1"], [None], [True]])
+    def test_parquet_of_no_numbers(self, trained: Run, tmp_path: Path, column: list[object]) -> None:
+        pq.write_table(pa.table({"z0": column, "z1": column, "z2": column}), tmp_path / "z.parquet")
+        with pytest.raises(UnbraidError, match="must hold numbers in z0 to z2"):
+            codes.decode(trained, tmp_path / "z.parquet", tmp_path / "made")
+        numbers = [1.0]
+        pq.write_table(pa.table({"image": column, "z0": numbers, "z1": numbers, "z2": numbers}), tmp_path / "n.parquet")
+        if column != ["1"]:
+            with pytest.raises(UnbraidError, match="must hold names or whole numbers in image"):
+                codes.decode(trained, tmp_path / "n.parquet", tmp_path / "made")
+
+    @pytest.mark.parametrize("kind", [pa.large_string(), pa.string(), pa.int8(), pa.dictionary(pa.int8(), pa.string())])
+    def test_parquet_with_names_of_every_kind(self, trained: Run, tmp_path: Path, kind: pa.DataType) -> None:
+        names = pa.array(["7", "8", "7", "9"]).cast(pa.int8() if kind == pa.int8() else pa.string()).cast(kind)
+        pq.write_table(
+            pa.table({"image": names, **dict.fromkeys(["z0", "z1", "z2"], [0.0] * 4)}), tmp_path / "z.parquet"
+        )
+        table = tables.read(tmp_path / "z.parquet", L)
+        assert [name for part in table.parts for name in part.index] == ["7", "8", "7", "9"]
+
+    @pytest.mark.parametrize("names", [np.zeros(4, "U3"), np.zeros((5, 2), "U3"), np.zeros((), "U3")])
+    def test_an_archive_of_other_names(self, trained: Run, tmp_path: Path, names: np.ndarray) -> None:
+        np.savez(tmp_path / "z.npz", codes=np.zeros((5, 3)), image=names)
+        with pytest.raises(UnbraidError, match=r"must hold the names of 5 images, not \["):
+            codes.decode(trained, tmp_path / "z.npz", tmp_path / "made")
+
+    def test_an_array_with_a_header_of_a_gigabyte(self, trained: Run, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "z.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("codes.npy", b"\x93NUMPY\x02\x00" + (2**30).to_bytes(4, "little") + b" " * 2**20)
+        with pytest.raises(UnbraidError, match=r"version 2.0 of NumPy's format is not supported"):
+            codes.decode(trained, tmp_path / "z.npz", tmp_path / "made")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    @pytest.mark.parametrize("suffix", [*FORMATS, ".npy"])
+    def test_pipes_and_devices(self, trained: Run, tmp_path: Path, suffix: str) -> None:
+        os.mkfifo(tmp_path / f"pipe{suffix}")
+        (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
+        for name in ("pipe", "zero"):
+            with pytest.raises(UnbraidError, match="is a pipe or a device: give a file"):
+                codes.decode(trained, tmp_path / f"{name}{suffix}", tmp_path / "made")
 
     def test_an_archive_that_promises_more_than_it_holds(self, trained: Run, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "z.npz", "w") as archive, archive.open("codes.npy", "w") as member:

@@ -29,6 +29,7 @@ _GROUP = 50_000  # rows of a row group in Parquet
 _LARGEST_GROUP = 2**28  # bytes that a row group of somebody else's file may unpack to
 _ROWS = 1_000  # read together
 _LARGEST_ITEM = 2**16  # bytes of one name
+_LONGEST_NAME, _LONGEST_ROW = 4096, 2**20  # characters; no path is longer
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def read(path: Path, latents: int) -> Table:
     Raises UnbraidError where it is anything else: now, or when the part comes that is.
     """
     reader = lookup(_READERS, path.suffix.lower(), "kind of file for codes")
+    files.refuse_device(path)
     try:
         table = reader(path, latents)
     except _DAMAGE as error:
@@ -176,18 +178,44 @@ def _refusing(path: Path, parts: Iterator[Part]) -> Iterator[Part]:
 
 
 def _read_csv(path: Path, latents: int) -> Table:
-    with path.open(newline="", encoding="utf-8") as stream:
-        n = sum(1 for _ in csv.reader(stream)) - 1  # a line may hold several line ends, so the reader must count
+    n = sum(1 for _ in _csv_rows(path)) - 1
 
     def parts() -> Iterator[Part]:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = csv.DictReader(stream)
-            columns = _columns(path, rows.fieldnames or [], latents)
-            while chunk := list(itertools.islice(rows, _ROWS)):
-                codes = np.array([[float(row[name]) for name in columns] for row in chunk], np.float32)
-                yield Part(_index([row.get(INDEX, "") for row in chunk]), codes)
+        rows = _csv_rows(path)
+        header = next(rows, [])
+        places = [header.index(name) for name in _columns(path, header, latents)]
+        named = header.index(INDEX) if INDEX in header else None
+
+        def wanted() -> Iterator[tuple[str, list[float]]]:
+            for row in rows:
+                if len(row) != len(header):
+                    raise ValueError(f"a row has {len(row):,} cells, and there are {len(header):,} columns")
+                yield "" if named is None else row[named], [float(row[place]) for place in places]
+
+        chosen = wanted()
+        while chunk := list(itertools.islice(chosen, _ROWS)):
+            yield Part(_index([name for name, _ in chunk]), np.array([codes for _, codes in chunk], np.float32))
 
     return Table(n, parts())
+
+
+def _csv_rows(path: Path) -> Iterator[list[str]]:
+    """The rows with something in them, one in memory at a time; a row may hold several line ends."""
+    length = 0  # of the row so far
+
+    def lines(stream: IO[str]) -> Iterator[str]:
+        nonlocal length
+        while line := stream.readline(_LONGEST_ROW):
+            length += len(line)
+            if length >= _LONGEST_ROW:
+                raise ValueError(f"a row has {_LONGEST_ROW:,} characters or more")
+            yield line
+
+    with path.open(newline="", encoding="utf-8") as stream:
+        for row in csv.reader(lines(stream)):
+            length = 0
+            if row:
+                yield row
 
 
 def _columns(path: Path, there: Iterable[str], latents: int) -> list[str]:
@@ -196,16 +224,19 @@ def _columns(path: Path, there: Iterable[str], latents: int) -> list[str]:
     if sorted(found) != sorted(wanted):
         raise UnbraidError(
             f"{path} must have the columns {wanted[0]} to {wanted[-1]}, the latents of this run, and its latents are "
-            f"{', '.join(found[:20]) or 'none'}"
+            f"{', '.join(found[:20])[:200] or 'none'}"
         )
     return wanted
 
 
 def _index(names: list[Any]) -> np.ndarray:
+    if max(map(len, map(str, names)), default=0) > _LONGEST_NAME:  # the array gives every name the room of the longest
+        raise ValueError(f"the name of an image has more than {_LONGEST_NAME:,} characters")
     return np.array([str(name) for name in names], np.str_)
 
 
 def _read_parquet(path: Path, latents: int) -> Table:
+    import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(path) as file:
@@ -214,16 +245,35 @@ def _read_parquet(path: Path, latents: int) -> Table:
         largest = max((metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups)), default=0)
         if largest > _LARGEST_GROUP:
             raise UnbraidError(f"{path} has a row group of {largest:,} bytes: write it with smaller ones")
+        for kind in (file.schema_arrow.field(name).type for name in columns):
+            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+                raise UnbraidError(f"{path} must hold numbers in {columns[0]} to {columns[-1]}, not {kind}")
         index = [INDEX] if INDEX in file.schema_arrow.names else []
+        named = pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_dictionary
+        for kind in (file.schema_arrow.field(name).type for name in index):
+            if not any(test(kind) for test in named):
+                raise UnbraidError(f"{path} must hold names or whole numbers in {INDEX}, not {kind}")
 
     def parts() -> Iterator[Part]:
-        with ParquetFile(path) as file:
+        with ParquetFile(path, read_dictionary=index) as file:
             for batch in file.iter_batches(_ROWS, columns=[*columns, *index]):
                 codes = np.stack([batch.column(name).to_numpy(zero_copy_only=False) for name in columns], axis=1)
-                names = batch.column(INDEX).to_pylist() if index else [""] * len(codes)
+                names = _parquet_names(batch.column(INDEX)) if index else [""] * len(codes)
                 yield Part(_index(names), codes)
 
     return Table(metadata.num_rows, parts())
+
+
+def _parquet_names(column: Any) -> list[Any]:
+    """Of a column that keeps each text once: a small file may repeat a long one often."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_dictionary(column.type):
+        longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+        if longest > 4 * _LONGEST_NAME:  # bytes
+            raise ValueError(f"the name of an image has {longest:,} bytes")
+    return column.to_pylist()
 
 
 def _read_npy(path: Path, latents: int) -> Table:
@@ -248,7 +298,10 @@ def _read_npz(path: Path, latents: int) -> Table:
     with zipfile.ZipFile(path) as archive:
         shape, dtype = _header(archive, "codes")
         named = f"{INDEX}.npy" in archive.namelist()
+        names_shape = _header(archive, INDEX)[0] if named else shape[:1]
     _check_shape(path, shape, dtype, latents)
+    if names_shape != shape[:1]:
+        raise UnbraidError(f"{path} must hold the names of {shape[0]:,} images, not {list(names_shape)}")
 
     def parts() -> Iterator[Part]:
         with zipfile.ZipFile(path) as archive:
@@ -269,11 +322,10 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dt
 
 
 def _array_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    major, _ = np.lib.format.read_magic(member)
-    reads = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-    if major not in reads:
-        raise ValueError(f"version {major} of NumPy's format is not known")
-    shape, turned, dtype = reads[major](member)
+    version = np.lib.format.read_magic(member)
+    if version != (1, 0):  # others are for headers of gigabytes, which no plain array has
+        raise ValueError(f"version {version[0]}.{version[1]} of NumPy's format is not supported")
+    shape, turned, dtype = np.lib.format.read_array_header_1_0(member)
     if turned and len(shape) > 1:
         raise ValueError("its columns lie one after the other: save it in C order")
     return shape, dtype
