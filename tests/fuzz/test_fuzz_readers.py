@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 FUZZER = Path(__file__).with_name("fuzz_readers.py")
-NAMES = ["png", "jpeg", "tiff", "webp", "gif", "npy", "npz", "hdf5", "csv", "parquet"]
+NAMES = [
+    *("png", "jpeg", "tiff", "webp", "gif", "npy", "npz", "hdf5", "csv", "parquet"),
+    *("codes_csv", "codes_parquet", "codes_npz"),
+    *("shapes3d", "mpi3d", "dsprites", "dsprites_hdf5", "cars3d", "cars3d_archive"),
+    *("smallnorb_dat", "smallnorb_cat", "smallnorb_info", "celeba"),
+]
 
 
 def fuzz(reader: str, cases: int) -> None:
