@@ -404,6 +404,28 @@ class TestDecode:
         with pytest.raises(UnbraidError, match=r"cannot read codes from .*codes is cut short"):
             codes.decode(trained, tmp_path / "z.npz", tmp_path / "made")
 
+    def test_tables_of_more_or_fewer_codes_than_they_say(
+        self, trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The header of the array would be wrong."""
+        reader = tables._READERS[".csv"]
+        (tmp_path / "z.csv").write_text("z0,z1,z2\n" + "1,2,3\n" * 5)
+        for n, sentence in ((4, "holds more than the 4 codes"), (6, "speaks of 6 codes, and it holds 5")):
+            lying = tables.Table(n, reader(tmp_path / "z.csv", L).parts)
+            monkeypatch.setitem(tables._READERS, ".csv", lambda path, latents, lying=lying: lying)
+            with pytest.raises(UnbraidError, match=sentence):
+                codes.decode(trained, tmp_path / "z.csv", tmp_path / "made.npy")
+            assert not (tmp_path / "made.npy").exists()
+
+    def test_an_archive_that_is_encrypted(self, trained: Run, tmp_path: Path) -> None:
+        np.savez(tmp_path / "z.npz", codes=np.zeros((5, 3)))
+        content = bytearray((tmp_path / "z.npz").read_bytes())
+        content[6] |= 1
+        content[content.rindex(b"PK\x01\x02") + 8] |= 1
+        (tmp_path / "z.npz").write_bytes(content)
+        with pytest.raises(UnbraidError, match="is encrypted"):
+            codes.decode(trained, tmp_path / "z.npz", tmp_path / "made.npy")
+
 
 class TestCommands:
     def test_there_and_back(self, trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

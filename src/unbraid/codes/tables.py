@@ -154,12 +154,12 @@ def read(path: Path, latents: int) -> Table:
         table = reader(path, latents)
     except _DAMAGE as error:
         raise _unreadable(path, error) from None
-    return Table(table.n, _refusing(path, table.parts))
+    return Table(table.n, _refusing(path, table))
 
 
 _DAMAGE = (
-    OSError, ValueError, TypeError, LookupError, EOFError, NotImplementedError, ArithmeticError, MemoryError,
-    RecursionError, SyntaxError, csv.Error, zipfile.BadZipFile, zlib.error,
+    OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, ArithmeticError, MemoryError, SyntaxError,
+    csv.Error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -170,9 +170,17 @@ def _unreadable(path: Path, error: Exception) -> UnbraidError:
     return UnbraidError(f"cannot read codes from {path}: {why}")
 
 
-def _refusing(path: Path, parts: Iterator[Part]) -> Iterator[Part]:
+def _refusing(path: Path, table: Table) -> Iterator[Part]:
+    """The parts of a table, if they are as many rows as it said."""
+    done = 0
     try:
-        yield from parts
+        for part in table.parts:
+            done += len(part.codes)
+            if done > table.n:
+                raise ValueError(f"it holds more than the {table.n:,} codes that its header speaks of")
+            yield part
+        if done < table.n:
+            raise ValueError(f"its header speaks of {table.n:,} codes, and it holds {done:,}")
     except _DAMAGE as error:
         raise _unreadable(path, error) from None
 

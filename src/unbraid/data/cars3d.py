@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import itertools
+import math
 import os
 import shutil
 import struct
@@ -25,7 +27,9 @@ _SHAPE = (128, 128, 3, 24, 4)
 _LARGEST = 2**26  # bytes of a .mat file, also when it is unfolded; a car has 19 million
 _LARGEST_READ = 2**20  # bytes of the archive read together; some headers in it may claim any length
 _MOST_MEMBERS, _MOST_TIMES = 10_000, 60  # of the archive: files, and how much larger than itself it may unfold
-_COMPRESSED = 15  # kind of an element of a .mat file
+_BYTES, _MATRIX, _COMPRESSED = 2, 14, 15  # kinds of elements of a .mat file
+_CLASS_OF_BYTES = b"\x09"  # what a matrix is made of, among its flags
+_MOST_ELEMENTS = 1_000
 _FILE = published.Published(
     "nips2015-analogy-data.tar.gz",
     ("http://www.scottreed.info/files/nips2015-analogy-data.tar.gz",),
@@ -106,36 +110,53 @@ def _content(stream: Any) -> bytes:
 
 def _car(content: bytes, name: str, size: int) -> np.ndarray:
     """uint8 [4, 24, size, size, 3]"""
-    from scipy.io import loadmat, whosmat
-
     try:
-        plain = _plain(content)
-        declared = ("im", _SHAPE, "uint8") in whosmat(io.BytesIO(plain))
-        images = loadmat(io.BytesIO(plain), variable_names=["im"])["im"] if declared else np.empty(0)
-    except Exception as error:  # its reader raises anything at all on broken files
-        raise UnbraidError(f"{name} cannot be read as a file of Cars3D: {error or type(error).__name__}") from None
-    if images.shape != _SHAPE or images.dtype != np.uint8:
-        raise UnbraidError(f"{name} is no file of Cars3D: it must hold im {list(_SHAPE)} of bytes")
+        images = _image(content)
+    except (ValueError, zlib.error) as error:
+        raise UnbraidError(f"{name} cannot be read as a file of Cars3D: {error}") from None
     height, width, channels, azimuths, elevations = _SHAPE
     pictures = images.transpose(4, 3, 0, 1, 2).reshape(-1, height, width, channels)
     return image_files.resized(pictures, size).reshape(elevations, azimuths, size, size, channels)
 
 
-def _plain(content: bytes) -> bytes:
-    """The same file of MATLAB with its elements unfolded; raises ValueError where they are larger than a car."""
+def _image(content: bytes) -> np.ndarray:
+    """The array `im`, uint8 [128, 128, 3, 24, 4], of a file of MATLAB 5; raises ValueError where there is none.
+
+    Not by SciPy, whose reader unfolds whatever it meets, and on some broken files ends the whole program.
+    """
     if content[124:128] != b"\x00\x01IM":
         raise ValueError("it is no file of MATLAB 5")
-    parts, left, place = [content[:128]], _LARGEST, 128
-    while place < len(content):
-        kind, length = struct.unpack_from("<II", content, place)
-        end = place + 8 + length
+    left = _LARGEST
+    for kind, element in itertools.islice(_elements(memoryview(content)[128:]), _MOST_ELEMENTS):
         if kind == _COMPRESSED:
             unfolding = zlib.decompressobj()
-            parts.append(unfolding.decompress(content[place + 8 : end], left))
-        else:
-            parts.append(content[place:end])
-        left -= len(parts[-1])
-        if left <= 0 or end > len(content) or (kind == _COMPRESSED and not unfolding.eof):
-            raise ValueError(f"an element is cut short, or the whole unfolds to more than {_LARGEST:,} bytes")
-        place = end
-    return b"".join(parts)
+            plain = unfolding.decompress(element, left)
+            left -= len(plain)
+            if left <= 0 or not unfolding.eof:
+                raise ValueError(f"it is cut short, or unfolds to more than {_LARGEST:,} bytes")
+            kind, element = next(_elements(memoryview(plain)), (kind, element))
+        parts = list(itertools.islice(_elements(element), 4)) if kind == _MATRIX else []
+        if len(parts) == 4 and bytes(parts[2][1]) == b"im":
+            (_, flags), (_, lengths), _, (stored, numbers) = parts
+            is_right = np.frombuffer(lengths, "<i4").tolist() == list(_SHAPE) and len(numbers) == math.prod(_SHAPE)
+            if is_right and stored == _BYTES and bytes(flags[:1]) == _CLASS_OF_BYTES:
+                return np.frombuffer(numbers, np.uint8).reshape(_SHAPE, order="F")
+    raise ValueError(f"it must hold im {list(_SHAPE)} of bytes")
+
+
+def _elements(content: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """(kind, content) of each element: a tag of two numbers and what it tells the length of, filled up to eight bytes.
+
+    A small one lies within its own tag; one that is compressed is not filled up.
+    """
+    place = 0
+    while place + 8 <= len(content):
+        kind, length = struct.unpack_from("<II", content, place)
+        start = place + 8
+        if kind >> 16:
+            kind, length, start = kind & 0xFFFF, min(kind >> 16, 4), place + 4
+        if start + length > len(content):
+            raise ValueError("an element is cut short")
+        yield kind, content[start : start + length]
+        end = max(start + length, place + 8)
+        place = end if kind == _COMPRESSED else end + -end % 8
