@@ -320,6 +320,13 @@ class TestPipes:
         assert [row["run"] for row in table.rows(folder.parent)] == ["run"]
 
 
+@pytest.mark.parametrize("text", ["[" * 1_000_000, '{"a":' * 100_000, "[]", "{" + " " * 16_000_000 + "}", "\xff"])
+def test_a_summary_of_a_study_that_is_none(folder: Path, text: str) -> None:
+    """It tells the order of the runs and nothing else."""
+    (folder.parent / folders.SUMMARY).write_text(text, encoding="latin1")
+    assert [row["run"] for row in table.rows(folder.parent)] == ["run"]
+
+
 class TestSizes:
     @pytest.mark.parametrize(
         ("file", "size", "read"),
