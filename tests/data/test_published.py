@@ -276,14 +276,16 @@ class TestCelebA:
     @pytest.mark.parametrize(
         ("content", "sentence"),
         [
-            (b"202600\nBald\n", "it speaks of 202,600 files, and there are 202,599"),
+            (b"0\nBald\n", "it speaks of 0 files"),
+            (b"2\n", "it speaks of 2 files and 0 attributes"),
+            (b"202600\nBald\n", r"it speaks of 202,600 files and 1 attributes \(1 to 202,599"),
             (b"2\nBald\n" + b"000001.jpg 1\n" * 1_000_000, "line 5 is too much"),
             (b"1\nBald\n" + b"1 " * 15_000_000, "line 3 is too much"),
             (b"1\n" + b"Bald " * 6_000_000, "is not list_attr"),
             (b"9" * 30_000_000, "is not list_attr"),
             (b"50\nBald\n" + b"\n" * 2**25, "it has more than 33,554,432 bytes"),
         ],
-        ids=["count", "lines", "line", "header", "number", "size"],
+        ids=["none", "no attributes", "count", "lines", "line", "header", "number", "size"],
     )
     def test_a_list_longer_than_the_published_one(self, tmp_path: Path, content: bytes, sentence: str) -> None:
         data_files.celeba(tmp_path)

@@ -87,9 +87,9 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
                 name = member.name.rpartition("/")[2]
                 if member.isreg() and _is_car(name) and member.size <= _LARGEST:
                     yield name, _content(archive.extractfile(member))
+    except UnbraidError:
+        raise
     except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
-        if isinstance(error, UnbraidError):
-            raise
         raise UnbraidError(f"{path} cannot be read as {_FILE.name}: {error}") from None
 
 

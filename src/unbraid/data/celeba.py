@@ -50,8 +50,10 @@ def _attributes(path: Path) -> tuple[list[str], dict[str, list[Any]]]:
         with path.open(encoding="utf-8") as stream:
             lines = iter(lambda: stream.readline(_LONGEST), "")
             count, attributes = int(next(lines, "")), next(lines, "").split()
-            if count > _MOST:
-                raise ValueError(f"it speaks of {count:,} files, and there are {_MOST:,}")
+            if not 0 < count <= _MOST or not attributes:
+                raise ValueError(
+                    f"it speaks of {count:,} files and {len(attributes)} attributes (1 to {_MOST:,} files)"
+                )
             for cells in filter(None, map(str.split, lines)):
                 row = list(map(int, cells[1:]))
                 if len(row) != len(attributes) or not {*row} <= {-1, 1} or len(names) == count:
