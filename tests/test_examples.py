@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unbraid import load
+from unbraid.cli import main
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+README = EXAMPLES.parent / "README.md"
 
 
 @pytest.fixture
@@ -38,6 +42,7 @@ def test_own_images(run: Callable[[str], str], tmp_path: Path) -> None:
 
 
 def test_picture_folder(run: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example, and then the README's command on the folder that it leaves."""
     monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
     printed = run("picture_folder.py")
     numbers = re.search(r"likelihood gaussian, (\d) of 6 latents in use\n.*explicitness (\d\.\d\d) of 1", printed)
@@ -46,6 +51,11 @@ def test_picture_folder(run: Callable[[str], str], tmp_path: Path, monkeypatch: 
     assert pictures(tmp_path / "runs" / "digits" / "figures")["traversals.png"]
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert len(list((tmp_path / "digits").glob("*.png"))) == 1797
+    command = re.search(r"^unbraid (train --data digits/table\.csv .*)$", README.read_text(encoding="utf-8"), re.M)
+    assert command is not None
+    monkeypatch.chdir(tmp_path)
+    assert main(command[1].split()) == 0
+    assert load(tmp_path / "runs" / "d2").log["recon"][-1] < -10  # 11.7 at step 100
 
 
 def test_python_api(run: Callable[[str], str], tmp_path: Path) -> None:

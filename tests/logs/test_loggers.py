@@ -33,6 +33,7 @@ def test_without_its_package_the_error_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UnbraidError, match=rf'pip install "unbraid\[{name}\]"'):
         small_run("beta_vae", tmp_path / "run", logger=name)
+    assert not (tmp_path / "run").exists()
 
 
 def test_none_writes_the_log_alone(tmp_path: Path) -> None:

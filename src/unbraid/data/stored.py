@@ -70,6 +70,8 @@ def shuffled(n: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
     The n % batch_size last indices of an epoch's permutation are left out of it, so every batch is full. A function of
     (seed, step) alone: the permutation of the current epoch is kept, and made again when another one is asked for.
     """
+    if n < 2 <= batch_size:
+        raise UnbraidError("the data set has one image, and a batch takes two or more: add images")
     if not 1 <= batch_size <= n:
         raise UnbraidError(
             f"batch_size must be from 1 to {n:,}, the number of images in the data set, not {batch_size:,}"

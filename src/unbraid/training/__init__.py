@@ -15,6 +15,7 @@ import unbraid
 from unbraid import runs
 from unbraid.config import GIVEN_DATA, Config, resolve
 from unbraid.errors import UnbraidError
+from unbraid.logs import check_installed
 from unbraid.processors import threads
 from unbraid.surroundings import denormals_flushed, locked, memory_kept
 from unbraid.training import loop
@@ -153,6 +154,7 @@ def _train_group(
 ) -> list[runs.Run | UnbraidError]:
     """Trains one group from wherever each of its members stands."""
     config = members[0][1]
+    check_installed(config.logger)
     device = runs.choose_device(config.device)
     dataset = given if given is not None else runs.load_data(config)
     trainers = [Trainer(config, dataset, device) for _, config in members]
