@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -31,6 +32,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("disturbed") / "run"
     assert main(["train", *SMALL, "--steps", "60", "--no-figures", "--out", str(folder)]) == 0
     np.save(folder.parent / "images.npy", np.zeros((20, 8, 8), np.uint8))
+    (folder.parent / "pictures").mkdir()
+    for n, shades in enumerate(np.random.default_rng(0).integers(0, 256, (300, 40, 40), np.uint8)):
+        Image.fromarray(shades).save(folder.parent / "pictures" / f"{n}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stopped(trained: Path) -> Path:
+    """A run that a Ctrl-C ended on its way."""
+    folder = trained.parent / "stopped"
+    with start("train", *SMALL, "--steps", 100_000, "--out", folder) as process:
+        while runs.steps_done(folder) < 100 if folder.is_dir() else process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130 and (folder / runs.CHECKPOINT).exists()
     return folder
 
 
@@ -165,8 +182,17 @@ class TestSurroundings:
     def test_no_home(self, trained: Path, tmp_path: Path) -> None:
         env = environment(HOME=None, XDG_CACHE_HOME=None, XDG_CONFIG_HOME=None, MPLCONFIGDIR=str(tmp_path))
         copytree(trained, tmp_path / "run")
-        code, out, err = done("score", tmp_path / "run", "--metrics", "kl", env=env)
-        assert code == 0 and "kl" in out and "Traceback" not in err
+        (tmp_path / "study.yaml").write_text("base: {data: balls, size: 8, model: balls_conv, steps: 5, device: cpu}\n")
+        for command, said in (
+            (["score", tmp_path / "run", "--metrics", "kl"], "kl"),
+            (["train", *SMALL, "--steps", 5, "--out", "new"], "traversals.png"),
+            (["report", tmp_path / "run", "-o", "page.html"], "page.html"),
+            (["study", "study.yaml"], "1 of 1 runs finished"),
+            (["table", "runs/study"], "finished"),
+            (["data", "list"], "dsprites"),
+        ):
+            code, out, err = done(*command, env=env, cwd=tmp_path)
+            assert code == 0 and said in out and "Traceback" not in err, err
 
     @pytest.mark.parametrize("closed", [(0,), (0, 1), (0, 1, 2)], ids=str)
     def test_no_terminal_at_all(self, trained: Path, tmp_path: Path, closed: tuple[int, ...]) -> None:
@@ -226,12 +252,33 @@ def commands(trained: Path, folder: Path) -> dict[str, list[object]]:
         "objectives": ["objectives"],
         "help": ["train", "--help"],
         "data": ["data", "show", "balls", "--out", folder / "sheet.png"],
+        "data build": ["data", "build", "dsprites"],
+        "train --data": [
+            "train",
+            "--data",
+            trained.parent / "pictures",
+            "--size",
+            32,
+            "--steps",
+            9_000,
+            "--out",
+            "own",
+        ],
+        "train --resume": ["train", "--resume", folder / "stopped"],
+        "report": ["report", folder / "run", folder / "stopped", "-o", folder / "report.html"],
+        "export": ["export", folder / "run"],
+        "table": ["table", folder, "--csv"],
+        "select": ["select", folder / "seeds"],
     }
 
 
-def interrupted(trained: Path, folder: Path, name: str, moment: float) -> None:
+def interrupted(trained: Path, stopped: Path, folder: Path, name: str, moment: float) -> None:
     """Ctrl-C so many seconds after the program's first line; before it the interpreter starts, which is not ours."""
     copytree(trained, folder / "run")
+    copytree(stopped, folder / "stopped")
+    for seed in range(3):
+        config = runs.read_config(copytree(trained, folder / "seeds" / f"{seed}"))
+        runs.write_config(folder / "seeds" / f"{seed}", replace(config, seed=seed))
     np.save(trained.parent / "z.npy", np.zeros((100_000, 3), np.float32))
     before = {**dict.fromkeys(files(folder)), "z.npy": None}
     program = (
@@ -239,8 +286,9 @@ def interrupted(trained: Path, folder: Path, name: str, moment: float) -> None:
         "from unbraid.__main__ import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", program, *map(str, commands(trained, folder)[name])]
+    env = environment(UNBRAID_CACHE=str(folder / "cache"))
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=env, start_new_session=True
     ) as process:
         assert process.stderr is not None and process.stderr.readline() == "begun\n"
         time.sleep(0.05 + moment)
@@ -257,12 +305,14 @@ def interrupted(trained: Path, folder: Path, name: str, moment: float) -> None:
 
 @pytest.mark.parametrize("moment", [0.0, 0.4, 1.5])
 @pytest.mark.parametrize("name", ["train", "encode"])
-def test_an_interrupt(trained: Path, tmp_path: Path, name: str, moment: float) -> None:
-    interrupted(trained, tmp_path, name, moment)
+def test_an_interrupt(trained: Path, stopped: Path, tmp_path: Path, name: str, moment: float) -> None:
+    interrupted(trained, stopped, tmp_path, name, moment)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(8))
 @pytest.mark.parametrize("name", list(commands(Path(), Path())))
-def test_an_interrupt_at_any_moment_of_any_command(trained: Path, tmp_path: Path, name: str, number: int) -> None:
-    interrupted(trained, tmp_path, name, random.Random(f"{name} {number}").expovariate(0.4))
+def test_an_interrupt_at_any_moment_of_any_command(
+    trained: Path, stopped: Path, tmp_path: Path, name: str, number: int
+) -> None:
+    interrupted(trained, stopped, tmp_path, name, random.Random(f"{name} {number}").expovariate(0.4))

@@ -197,6 +197,8 @@ def _value(name: str, kind: type, value: Any, *, schedule: bool) -> Value:
         return UnbraidError(f"{name} must be {wanted}{' or a schedule' if schedule else ''}, not {_shown(value)}")
 
     if kind is str:
+        if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise UnbraidError(f"{name} holds bytes that are no text in this system's encoding: set PYTHONUTF8=1")
         if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
             raise wrong()  # no path, device or name has control characters
         return value
