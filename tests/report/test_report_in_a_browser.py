@@ -175,6 +175,8 @@ def test_animate_moves_one_latent_until_told(opened: Opened) -> None:
     begin = opened.code()
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
+    opened.page.locator("#slider-1").focus()  # which is not the one that moves
+    expect(button).to_have_text("Stop z2")
     opened.page.wait_for_timeout(400)
     opened.page.locator("#animate").click()
     expect(button).to_have_attribute("aria-pressed", "false")
@@ -233,12 +235,22 @@ def test_the_pad_moves_two_latents(opened: Opened, trained: Run) -> None:
     assert said.startswith(f"z{across} ") and said.endswith(f"z{up} {opened.code()[up]:.2f}")
 
 
+def test_the_pad_has_two_different_latents(opened: Opened) -> None:
+    across, up = (opened.page.locator(f"#pad-{axis}") for axis in "xy")
+    before = across.input_value(), up.input_value()
+    across.select_option(before[1])
+    assert (across.input_value(), up.input_value()) == before[::-1]
+
+
 def test_between_two_images_lie_the_codes_between_them(opened: Opened, trained: Run) -> None:
     opened.page.locator("#gallery button").nth(3).click()
     opened.page.locator("#between-a").click()
     opened.page.locator("#gallery button").nth(7).click()
     opened.page.locator("#between-b").click()
-    opened.page.locator("#between-share").fill("0.25")
+    share = opened.page.locator("#between-share")
+    share.fill("0.25")
+    assert share.get_attribute("aria-valuetext") == "25 % of the way"
+    assert share.evaluate("slider => slider.style.getPropertyValue('--share')") == "0.25"
     opened.settled()
     a, b = code(trained, original(3)), code(trained, original(7))
     assert apart(opened.pixels(), decoded(trained, a + 0.25 * (b - a))) < SHADE
@@ -300,10 +312,11 @@ def test_the_theme_follows_the_system_until_one_is_chosen(open_page: Open, page_
     assert opened.page.evaluate(ground) == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
 def test_nothing_is_wider_than_the_window(open_page: Open, page_of_squares: Path, width: int) -> None:
     opened = open_page(page_of_squares, viewport={"width": width, "height": 900}).ready()
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    assert opened.page.locator("#slider-0").bounding_box()["width"] > 150
 
 
 @pytest.mark.parametrize("width", [390, 1280])

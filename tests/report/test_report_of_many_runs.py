@@ -49,6 +49,17 @@ def test_the_table_sorts_by_what_differs(opened: Opened) -> None:
     assert names(opened)[0] == "a"
 
 
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_a_long_name_is_not_wider_than_the_window(open_page: Open, study: Path, tmp_path: Path, width: int) -> None:
+    for name in ("a", "b"):
+        shutil.copytree(study / name, tmp_path / "study" / (name * 100))
+    page = write_report([tmp_path / "study"], tmp_path / "page.html", data=squares())
+    opened = open_page(page, viewport={"width": width, "height": 900}).ready()
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    box = opened.page.locator("#theme").bounding_box()
+    assert box["x"] + box["width"] <= width
+
+
 def test_another_run_is_loaded_when_it_is_chosen(opened: Opened, study: Path) -> None:
     opened.page.locator("#runs button", has_text="c").last.click()
     expect(opened.page.locator("h1")).to_have_text("c")

@@ -106,15 +106,20 @@ def test_only_what_changed_is_read_again(study: Path, monkeypatch: pytest.Monkey
 def test_the_page_renews_itself_and_stays_where_it_was(
     running: ThreadingHTTPServer, study: Path, open_page: Open
 ) -> None:
+    shutil.copytree(study / "first", study / "second")
     opened = open_page(f"http://127.0.0.1:{running.server_port}/", quiet=False).ready()
     expect(opened.page.locator("#live")).to_have_text("live")
     expect(opened.page.locator("#scores-empty")).to_be_visible()
+    opened.page.locator("#runs thead button", has_text="elbo").click()
+    opened.page.locator("#gallery button").nth(2).click()
     opened.set_slider(1, 2.0)
     code = opened.code()
     scored(study / "first", 0.77)
     expect(opened.page.locator("#scores")).to_contain_text("0.770", timeout=15_000)
     opened.settled()
     assert opened.code() == pytest.approx(code)
+    expect(opened.page.locator("#gallery button").nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(opened.page.locator("#runs th[aria-sort=descending]")).to_have_text("elbo")
     assert opened.complaints == []
     assert all(url.startswith(("http://127.0.0.1", "data:", "blob:")) for url in opened.requests)
 

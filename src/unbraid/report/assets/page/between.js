@@ -9,7 +9,7 @@ function showBetween(view) {
   const [a, b] = view.gallery;
   const nowhere = (latent, value) => ({ image: null, code: view.order.length ? unit(view, latent, value) : [] });
   between.ends = { a: a ?? nowhere(view.order[0], -1.5), b: b ?? nowhere(view.order[0], 1.5) };
-  byId("between-share").value = 0;
+  setShare(0);
   const [, height, width] = hand.run.imageShape ?? [1, 1, 1];
   fill(
     byId("between-strip"),
@@ -35,6 +35,13 @@ function unit(view, latent, value) {
   return code;
 }
 
+function setShare(share) {
+  const slider = byId("between-share");
+  slider.value = share;
+  slider.style.setProperty("--share", share);
+  slider.setAttribute("aria-valuetext", `${Math.round(100 * share)} % of the way`);
+}
+
 function mixed(share) {
   const { a, b } = between.ends;
   return Float32Array.from(a.code, (value, n) => value + share * (b.code[n] - value));
@@ -55,7 +62,7 @@ async function paintBetween() {
 
 function goBetween(share) {
   rest();
-  byId("between-share").value = share;
+  setShare(share);
   moveTo(mixed(share));
 }
 
@@ -72,7 +79,7 @@ function betweenListeners() {
     if (byId("between-play").getAttribute("aria-pressed") === "true") return rest();
     move((seconds) => {
       const share = (1 - Math.cos((2 * Math.PI * seconds) / (2 * BETWEEN_SECONDS))) / 2;
-      byId("between-share").value = share;
+      setShare(share);
       moveTo(mixed(share));
     });
     byId("between-play").setAttribute("aria-pressed", "true");

@@ -40,7 +40,8 @@ async function compareBoth() {
 async function comparedSide(run, source) {
   const view = await viewOf(run);
   const code = await encode(run, pixelsOf(source, run.imageShape));
-  const latents = view.order.filter((latent) => view.active[latent]).slice(0, COMPARED_LATENTS);
+  const active = view.order.filter((latent) => view.active[latent]);
+  const latents = (active.length ? active : [...view.order]).slice(0, COMPARED_LATENTS);
   const codes = latents.flatMap((latent) => {
     const [low, high] = view.span[latent];
     return Array.from({ length: COMPARED_FRAMES }, (_, n) => {

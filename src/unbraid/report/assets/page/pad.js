@@ -6,6 +6,8 @@ const pad = { x: 0, y: 1, stale: 0 };
 
 function showPad(view) {
   [pad.x, pad.y] = view.order.length > 1 ? view.order : [view.order[0], view.order[0]];
+  const along = (latent, axis) => view.follows[latent]?.endsWith(axis);
+  if (along(pad.x, "y") && along(pad.y, "x")) [pad.x, pad.y] = [pad.y, pad.x]; // so that the picture goes with the hand
   for (const axis of ["x", "y"]) {
     const select = byId(`pad-${axis}`);
     fill(
@@ -103,7 +105,9 @@ function padListeners() {
   });
   for (const axis of ["x", "y"]) {
     byId(`pad-${axis}`).addEventListener("change", (event) => {
+      const [other, before] = [axis === "x" ? "y" : "x", pad[axis]];
       pad[axis] = Number(event.target.value);
+      if (pad[other] === pad[axis]) byId(`pad-${other}`).value = pad[other] = before;
       paintPad();
     });
   }

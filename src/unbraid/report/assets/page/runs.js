@@ -6,9 +6,10 @@ const table = { column: null, down: true };
 function columnsOfRuns() {
   const { runs } = report;
   const names = new Set(runs.flatMap((run) => Object.keys(run.settings)));
+  const telling = (name) => !["device", "threads", "logger", "log_every", "checkpoint_minutes"].includes(name);
   const differs = (name) => new Set(runs.map((run) => JSON.stringify(run.settings[name] ?? null))).size > 1;
   const settings = [...names]
-    .filter(differs)
+    .filter((name) => telling(name) && differs(name))
     .map((name) => ({ name, kind: "setting", of: (run) => run.settings[name], text: plain }));
   const results = [...new Set(runs.flatMap((run) => Object.keys(run.results)))].map((name) => ({
     name: name.replaceAll("_", " "),
@@ -46,6 +47,7 @@ function drawTable(columns) {
     order.sort((a, b) => runs[a].name.localeCompare(runs[b].name, "en", { numeric: true }) * (table.down ? -1 : 1));
   else if (column) order.sort((a, b) => compared(column.of(runs[a]), column.of(runs[b])));
   const wordy = ({ of }) => runs.some((run) => typeof of(run) === "string");
+  const inWords = columns.map(wordy);
   const head = [{ name: "run", of: (run) => run.name }, ...columns]
     .map((each) => [each.name, wordy(each)])
     .map(([name, words]) =>
@@ -61,7 +63,7 @@ function drawTable(columns) {
           {
             type: "button",
             onclick: () => {
-              table.down = table.column === name ? !table.down : true;
+              table.down = table.column === name ? !table.down : !words; // numbers: the largest first
               table.column = name;
               drawTable(columns);
             },
@@ -90,7 +92,8 @@ function drawTable(columns) {
         const number = asNumber(value);
         const [low, high] = bounds[n];
         const share = number === null || !(high > low) ? 0 : (number - low) / (high - low);
-        return element("td", { class: number === null ? null : "number", "--share": share.toFixed(3) }, text(value));
+        const said = text(value);
+        return element("td", { class: inWords[n] ? null : "number", title: said, "--share": share.toFixed(3) }, said);
       }),
     );
   });
@@ -166,7 +169,7 @@ function scatter(across, up) {
   const plot = element("div", { class: "plot" }, canvas);
   fill(box, plot, readout);
   whenWidthChanges(plot, (width) => {
-    const [left, right, top, bottom, height] = [64, 12, 12, 44, 320];
+    const [left, right, top, bottom, height] = [64, 12, 28, 44, 336];
     const x = (value) => left + ((width - left - right) * (value - sx.low)) / (sx.high - sx.low);
     const y = (value) => top + (height - top - bottom) * (1 - (value - sy.low) / (sy.high - sy.low));
     canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -207,6 +210,7 @@ function scatter(across, up) {
         { class: "axis", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" },
         across.name,
       ),
+      drawing("text", { class: "axis", x: left, y: 10, "text-anchor": "end" }, up.name),
       points,
     );
   });

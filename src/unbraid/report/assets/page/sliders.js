@@ -11,7 +11,7 @@ function showSliders(view) {
         "details",
         { class: "unused" },
         element("summary", {}, `${unused.length} unused latent${unused.length > 1 ? "s" : ""}`),
-        element("p", { class: "note" }, "They stay at the prior, N(0, 1), whatever the image."),
+        element("p", { class: "note" }, "They hardly depend on the image."),
         unused,
       )
     : unused;
@@ -95,7 +95,7 @@ function showChosen() {
   for (const row of document.querySelectorAll("#sliders .latent")) {
     row.classList.toggle("chosen", Number(row.dataset.latent) === hand.chosen);
   }
-  byId("animate-name").textContent = `z${hand.chosen}`;
+  nameAnimation();
   byId("gif-name").textContent = `z${hand.chosen}`;
 }
 
@@ -117,7 +117,7 @@ const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 document.addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!step || event.ctrlKey || event.metaKey || event.altKey || !hand.run?.block) return;
-  if (!event.target.matches("body, #hand button")) return;
+  if (!event.target.matches("body, .top button, #hand button, #information button, #factor button")) return;
   event.preventDefault();
   rest();
   const [low, high] = hand.run.view.range[hand.chosen];

@@ -2,6 +2,7 @@
 
 const SWEEP_SECONDS = 4;
 const GIF_FRAMES = 40;
+let animated = 0; // the latent that the button set moving
 
 function showGallery(view) {
   const buttons = view.gallery.map(({ image, code, label }, n) =>
@@ -104,7 +105,14 @@ function buttons() {
   });
   on("motion", () => {
     if (motion === null) byId("animate").setAttribute("aria-pressed", "false");
+    nameAnimation();
   });
+}
+
+/** What the button would do: move the chosen latent, or stop the one that moves. */
+function nameAnimation() {
+  const moving = byId("animate").getAttribute("aria-pressed") === "true";
+  byId("animate").textContent = moving ? `Stop z${animated}` : `Animate z${hand.chosen}`;
 }
 
 /** So that saved pictures are about 512 pixels wide. */
@@ -121,7 +129,9 @@ function animate(latent) {
   const from = clamp(hand.z[latent], low, high); // the sweep begins where the slider stands
   const begin = Math.acos(1 - (2 * (from - low)) / (high - low)) / (2 * Math.PI);
   move((seconds) => moveLatent(latent, sweep(latent, begin + seconds / SWEEP_SECONDS)));
+  animated = latent;
   byId("animate").setAttribute("aria-pressed", "true");
+  nameAnimation();
 }
 
 async function saveGif() {
