@@ -1,69 +1,77 @@
-"""The ELBO of the bouncing-ball study's original recipe and of its fast one, on three of the 18 cells, one a net.
+"""The ELBO that each run of a bouncing-balls study reached: the fast recipe's beside the original's.
 
-    python benchmarks/balls_elbo.py [--out runs/balls_elbo] [--jobs 2]
+    unbraid study balls --recipe fast --out runs/balls-fast
+    python benchmarks/balls_elbo.py runs/balls-fast [--original benchmarks/results/DATE-gpu_speed.json]
 
-The original recipe takes an hour or two; it goes on where it was stopped. The ELBO, in nats per image and higher is
-better, is that of the objective: minus reconstruction minus beta times KL of the whole data, as `unbraid score` takes
-both.
+Of the original recipe's 100,000 steps the numbers come from `gpu_speed.py --study 100000`, or from a second folder of
+runs. The ELBO, in nats per image and higher is better, is that of the objective: minus reconstruction minus beta times
+KL, on 10,000 images that no run has seen.
 """
 
 import argparse
-import dataclasses
 import datetime
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unbraid import runs
+from unbraid import evaluate, runs
 from unbraid.files import write_json
-from unbraid.study import driver, file, grid
-from unbraid.study.presets import PRESETS
-from unbraid.study.work import Options
 
-_CELLS = [("balls_conv", 2, 1.0), ("balls_all_conv", 1, 0.1), ("balls_fc", 2, 0.5)]
+_POINTS = 10_000
 
 
-def trained(recipe: str, out: Path, jobs: int) -> list[dict[str, Any]]:
-    study = dataclasses.replace(
-        file.read(PRESETS["balls"], recipe), scores=("reconstruction", "kl"), run_figures="", figures=()
-    )
-    cells = [cell for cell in grid.cells(study, "balls") if _key(cell) in _CELLS]
+def elbos(trained: Sequence[runs.Run]) -> list[dict[str, Any]]:
     rows = []
-    for cell, outcome in zip(cells, driver.run_study(study, cells, out, options=Options(jobs=jobs)), strict=True):
-        assert outcome.error is None, outcome
-        scores = runs.read_scores(outcome.folder)["metrics"]
+    for run in trained:
+        evaluate.score_run(run, ["reconstruction", "kl"], points=_POINTS)
+        scores = runs.read_scores(run.path)["metrics"]
+        recon, kl = scores["reconstruction"]["score"], scores["kl"]["score"]
+        flat = run.config.flat()
+        beta = float(str(flat["beta"]))
         rows.append(
             {
-                **dict(zip(("model", "n_balls", "beta"), _key(cell), strict=True)),
-                "steps": cell.config.steps,
-                "seconds": runs.read_facts(outcome.folder)["seconds"],
-                "elbo": -scores["reconstruction"]["score"] - _key(cell)[2] * scores["kl"]["score"],
+                **{name: flat[name] for name in ("model", "n_balls", "beta", "steps")},
+                "reconstruction": recon,
+                "kl": kl,
+                "elbo": -recon - beta * kl,
+                "seconds": runs.read_facts(run.path)["seconds"],
             }
         )
     return rows
 
 
-def _key(cell: grid.Cell) -> tuple[str, int, float]:
-    flat = cell.config.flat()
-    return str(flat["model"]), int(flat["n_balls"]), float(flat["beta"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("runs/balls_elbo"))
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("study", type=Path, help="folder of the fast recipe's study")
+    parser.add_argument("--original", type=Path, required=True, help="result file of gpu_speed.py, or a study's folder")
     parser.add_argument("--result", type=Path, default=Path("benchmarks/results"))
     chosen = parser.parse_args()
-    found = {
-        recipe or "original": trained(recipe, chosen.out / (recipe or "original"), chosen.jobs)
-        for recipe in ("fast", "")
-    }
-    for original, fast in zip(found["original"], found["fast"], strict=True):
-        cell = f"{original['model']}, {original['n_balls']} balls, beta {original['beta']:g}"
-        print(
-            f"{cell}: original {original['elbo']:.2f} "
-            f"({original['steps']:,} steps), fast {fast['elbo']:.2f} ({fast['steps']:,} steps, {fast['seconds']:.0f} s)"
-        )
-    write_json(chosen.result / f"{datetime.date.today().isoformat()}-balls_elbo.json", found)
+    if chosen.original.is_dir():
+        original = elbos(_finished(chosen.original))
+    else:
+        original = json.loads(chosen.original.read_text())["study"]["elbo"]
+    fast = elbos(_finished(chosen.study))
+    cells = {_key(row): row for row in fast}
+    worse = 0
+    for row in original:
+        mine = cells.get(_key(row))
+        gained = mine["elbo"] - row["elbo"] if mine else float("-inf")
+        worse += gained < 0
+        reached = f"{mine['elbo']:8.2f} ({mine['steps']:,} steps)" if mine else "missing"
+        print(f"{_key(row)}: original {row['elbo']:8.2f} ({row['steps']:,} steps), fast {reached}, {gained:+.2f}")
+    print(f"{len(original) - worse} of {len(original)} cells at least as good")
+    write_json(
+        chosen.result / f"{datetime.date.today().isoformat()}-balls_elbo.json", {"original": original, "fast": fast}
+    )
+
+
+def _finished(study: Path) -> list[runs.Run]:
+    return [runs.load(path.parent) for path in sorted(study.glob(f"*/{runs.WEIGHTS}"))]
+
+
+def _key(row: dict[str, Any]) -> tuple[str, int, float]:
+    return str(row["model"]), int(row["n_balls"]), float(row["beta"])
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def ours(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
             marks.append(time.perf_counter())
             loss.backward()
             marks.append(time.perf_counter())
-            trainer.update(step)
+            trainer.update(trainer.rates(step))
             marks.append(time.perf_counter())
             for name, part in zip(parts, np.diff(marks), strict=True):
                 parts[name].append(float(part))

@@ -9,6 +9,13 @@ from unbraid.data.dsprites_cache import cache_file, cache_folder, drawn
 # to the last bit with what the test itself trains. Set before PyTorch is first imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = (
+        "1"  # to test the kernels for a GPU without one; set before Triton is imported
+    )
+
 
 @pytest.fixture(scope="session")
 def dsprites_cache() -> Path:

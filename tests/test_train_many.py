@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from small_runs import COMMON, Clock, Eventful, log_rows, same_run, squares
 
@@ -13,7 +14,8 @@ from unbraid import runs, training
 from unbraid.config import Config, resolve
 from unbraid.errors import UnbraidError
 from unbraid.objectives import OBJECTIVES
-from unbraid.training import Interrupted, groups, resume, train, train_many
+from unbraid.training import Interrupted, Trainer, groups, program, resume, train, train_many
+from unbraid.training.stack import Stack, alike
 from unbraid.types import Batches, Dataset
 
 STEPS = 12
@@ -88,6 +90,50 @@ def test_optimizers_and_clips_are_of_each_member(tmp_path: Path, settings: dict[
     folders, _ = stacked(tmp_path, configs)
     for folder, member in zip(folders, configs, strict=True):
         assert_as_alone(folder, member, tmp_path)
+
+
+@pytest.mark.parametrize("objective", ["beta_tcvae", "factor_vae"])
+def test_one_optimizer_for_all_steps_as_each_its_own(objective: str) -> None:
+    configs = [config(objective=objective, seed=seed) for seed in range(3)]
+    apart, together = ([Trainer(each, squares(), torch.device("cpu")) for each in configs] for _ in range(2))
+    first, second = Stack(apart), Stack(together)
+    for step in range(3):
+        first.step(step)
+        second.step(step)
+    second.join()
+    assert len(second.optimizers()) == len(apart[0].optimizers)
+    for step in range(3, 8):
+        first.step(step)
+        second.step(step)
+    for ours, theirs in zip(together, apart, strict=True):
+        found, expected = ours.checkpoint(), theirs.checkpoint()
+        assert found.keys() == expected.keys()
+        assert all(torch.allclose(found[name], expected[name], rtol=1e-4, atol=1e-6) for name in found)
+
+
+def test_rates_or_clips_of_their_own_keep_optimizers_apart() -> None:
+    for own in ({"lr": 1e-4}, {"clip": 3.0}):
+        stack = Stack([Trainer(each, squares(), torch.device("cpu")) for each in (config(), config(**own))])
+        stack.step(0)
+        stack.join()
+        assert len(stack.optimizers()) == 2
+
+
+def test_members_of_one_program_may_have_data_of_their_own() -> None:
+    configs = [config(data="balls", n_balls=n, size=16, seed=seed) for n, seed in ((1, 0), (2, 0), (2, 1))]
+    device = torch.device("cpu")
+    together = [Trainer(each, runs.load_data(each), device) for each in configs]
+    assert alike(together) == [[0, 1, 2]]
+    step = program(together)
+    for number in range(4):
+        step(number)
+    for member, own in zip(together, configs, strict=True):
+        alone = Trainer(own, runs.load_data(own), device)
+        for number in range(4):
+            alone.step(number)
+        assert member.row(4) == pytest.approx(alone.row(4), rel=1e-4, abs=1e-5)
+    linear = [config(data="balls", objective="unfold", n_balls=n, model="mlp") for n in (1, 2)]
+    assert alike([Trainer(each, runs.load_data(each), device) for each in linear]) == [[0], [1]]
 
 
 class TestGroups:

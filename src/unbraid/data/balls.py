@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unbraid.errors import UnbraidError
+from unbraid.processors import sent
 from unbraid.randomness import numpy_generator
 from unbraid.types import Batches
 
@@ -102,23 +103,26 @@ class Balls:
 
         if batch_size < 1:
             raise UnbraidError(f"batch_size must be at least 1, not {batch_size}")
-        there = None if torch.device(device).type == "cpu" else torch.from_numpy(self._pixels).to(device)
-        kept: tuple[int, np.ndarray] = (-1, np.empty(0))
-        frames = np.arange(batch_size)
+        place = torch.device(device)
+        kept: tuple[int, Any] = (-1, None)
+        frames: Any
 
-        def batch(step: int) -> torch.Tensor:
+        def centres(step: int) -> Any:
+            """[B, n_balls, 2], an array on the CPU and a tensor elsewhere."""
             nonlocal kept
             block, row = divmod(step, _SIMULATED_AT_ONCE)
             if block != kept[0]:
                 steps = range(block * _SIMULATED_AT_ONCE, (block + 1) * _SIMULATED_AT_ONCE)
-                kept = (block, self._simulate([numpy_generator(seed, "balls", each) for each in steps], batch_size))
-            simulations = (row + frames) % _SIMULATED_AT_ONCE if self.shuffled else row
-            centres = kept[1][simulations, frames].astype(np.float32)
-            if there is not None:
-                return _light(torch, there, torch.from_numpy(centres).to(device))
-            return torch.from_numpy(_light(np, self._pixels, centres))  # done before torch has woken its threads
+                simulated = _simulated(self, seed, steps, batch_size)
+                kept = (block, simulated if place.type == "cpu" else sent(torch.from_numpy(simulated), place))
+            return kept[1][(row + frames) % _SIMULATED_AT_ONCE, frames] if self.shuffled else kept[1][row]
 
-        return batch
+        if place.type == "cpu":
+            frames = np.arange(batch_size)  # below: done before torch has woken its threads
+            return lambda step: torch.from_numpy(_light(np, self._pixels, centres(step)))
+        frames = torch.arange(batch_size, device=place)
+        pixels = torch.from_numpy(self._pixels).to(place)
+        return lambda step: _light(torch, pixels, centres(step))
 
     @property
     def _pixels(self) -> np.ndarray:
@@ -168,6 +172,12 @@ class Balls:
                     exchanged = apart * (closing / square[hit])
                     v[i][:, hit] -= exchanged
                     v[j][:, hit] += exchanged
+
+
+@functools.lru_cache(maxsize=8)
+def _simulated(balls: Balls, seed: int, steps: range, frames: int) -> np.ndarray:
+    """float32 [len(steps), frames, n_balls, 2] of the stream of `seed`, which models of a study may read together."""
+    return balls._simulate([numpy_generator(seed, "balls", each) for each in steps], frames).astype(np.float32)
 
 
 def _light(xp: Any, pixels: Any, centres: Any) -> Any:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from unbraid.processors import sent
+
 if TYPE_CHECKING:
     import torch
 
@@ -63,7 +65,7 @@ class Pixels:
             self._resident[device] = (table.to(device), rows)
         table, rows = self._resident[device]
         if rows is None:
-            chosen = torch.from_numpy(self.rows[indices.numpy()]).to(device)
+            chosen = sent(torch.from_numpy(self.rows[indices.numpy()]), device)
         else:
-            chosen = rows.index_select(0, indices.to(device))
+            chosen = rows.index_select(0, sent(indices, device))
         return table.index_select(0, chosen.flatten().int()).view(-1, *self.shape)

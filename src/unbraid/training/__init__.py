@@ -17,14 +17,15 @@ from unbraid.config import GIVEN_DATA, Config, resolve
 from unbraid.errors import UnbraidError
 from unbraid.logs import check_installed
 from unbraid.processors import threads
-from unbraid.surroundings import denormals_flushed, locked, memory_kept
+from unbraid.surroundings import denormals_flushed, locked, memory_kept, tensor_cores
 from unbraid.training import loop
 from unbraid.training.loop import Interrupted, Member
-from unbraid.training.stack import Stack, stackable
+from unbraid.training.recorded import RECORDABLE, recorded
+from unbraid.training.stack import Stack, alike, in_step, stackable
 from unbraid.training.trainer import Trainer
 from unbraid.types import Dataset
 
-__all__ = ["Interrupted", "Trainer", "groups", "parameter_counts", "resume", "train", "train_many"]
+__all__ = ["Interrupted", "Trainer", "groups", "parameter_counts", "program", "resume", "train", "train_many"]
 
 
 def train(
@@ -132,10 +133,16 @@ def train_many(
 
 
 def groups(configs: Sequence[Config], *, stacked: bool | None = None) -> list[list[int]]:
-    """Indices of the configs that `train_many` trains as one program: each alone where stacking is not quicker."""
+    """Indices of the configs that `train_many` trains together: each alone where stacking is not quicker.
+
+    On CUDA those that keep step, of whatever kinds; elsewhere only what stacks into one program.
+    """
+    kinds = [runs.choose_device(config.device).type for config in configs]
+    if all(kind == "cuda" for kind in kinds) and stacked is not False:
+        return in_step(configs)
     found: list[list[int]] = []
     for group in stackable(configs):
-        together = runs.choose_device(configs[group[0]].device).type != "cpu" if stacked is None else stacked
+        together = kinds[group[0]] != "cpu" if stacked is None else stacked
         found.extend([group] if together else [[index] for index in group])
     return found
 
@@ -156,27 +163,44 @@ def _train_group(
     config = members[0][1]
     check_installed(config.logger)
     device = runs.choose_device(config.device)
-    dataset = given if given is not None else runs.load_data(config)
-    trainers = [Trainer(config, dataset, device) for _, config in members]
+    datasets = _Datasets(given)
+    trainers = [Trainer(config, datasets.of(config), device) for _, config in members]
     if show_progress and trainers[0].config.likelihood != config.likelihood:
-        _say_likelihood(trainers[0].config, dataset)
+        _say_likelihood(trainers[0].config, datasets.of(config))
     errors: dict[Path, UnbraidError] = {}
     memory_kept()
     with ExitStack() as locks:
         locks.enter_context(denormals_flushed())
+        locks.enter_context(tensor_cores(device))
         at_step: dict[int, list[Member]] = {}  # members that were stopped apart go on apart
         for (folder, _), trainer in zip(members, trainers, strict=True):
             locks.enter_context(locked(folder))
             if new:
                 _refuse_run(folder)  # another process may have come first
             if runs.state(folder) != "finished":
-                member = _begin_or_go_on(folder, trainer, dataset)
+                member = _begin_or_go_on(folder, trainer, datasets.of(trainer.config))
                 at_step.setdefault(member.start, []).append(member)
         with threads(config.threads):
             for together in at_step.values():
-                loop.run(together, _program, show_progress=show_progress)
+                loop.run(together, program, show_progress=show_progress)
                 errors |= {member.folder: member.error for member in together if member.error is not None}
     return [errors.get(folder) or runs.load(folder, str(device), given) for folder, _ in members]
+
+
+class _Datasets:
+    """The data set of each config: the one that was given, or each that is named once."""
+
+    def __init__(self, given: Dataset | None) -> None:
+        self._given = given
+        self._loaded: dict[tuple[Any, ...], Dataset] = {}
+
+    def of(self, config: Config) -> Dataset:
+        if self._given is not None:
+            return self._given
+        key = (config.data, *config.section("data").items())
+        if key not in self._loaded:
+            self._loaded[key] = runs.load_data(config)
+        return self._loaded[key]
 
 
 def _say_likelihood(config: Config, dataset: Dataset) -> None:
@@ -186,8 +210,18 @@ def _say_likelihood(config: Config, dataset: Dataset) -> None:
     print(f"likelihood {config.likelihood}{options}, as the images are {kind}", file=sys.stderr)  # noqa: T201
 
 
-def _program(trainers: Sequence[Trainer]) -> Callable[[int], None]:
-    return trainers[0].step if len(trainers) == 1 else Stack(trainers).step
+def program(trainers: Sequence[Trainer]) -> Callable[[int], object]:
+    """The step of all these, which may be of several kinds: what stacks is one program, on CUDA a recorded one."""
+    kinds = [[trainers[index] for index in kind] for kind in alike(trainers)]
+    if all(kind[0].device.type == "cuda" and kind[0].config.optimizer in RECORDABLE for kind in kinds):
+        return recorded([Stack(kind) for kind in kinds])
+    steps = [kind[0].step if len(kind) == 1 else Stack(kind).step for kind in kinds]
+
+    def program(step: int) -> None:
+        for each in steps:
+            each(step)
+
+    return program
 
 
 def _begin_or_go_on(folder: Path, trainer: Trainer, dataset: Dataset) -> Member:

@@ -93,7 +93,7 @@ class Member:
 
 
 def run(
-    members: Sequence[Member], program: Callable[[Sequence[Trainer]], Callable[[int], None]], *, show_progress: bool
+    members: Sequence[Member], program: Callable[[Sequence[Trainer]], Callable[[int], object]], *, show_progress: bool
 ) -> None:
     """Trains members that stand at the same step to their end; `program` makes the step of those still training.
 

@@ -1,6 +1,6 @@
 """One model and what trains it: a step is a function of the config, the seed and the step's number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,8 @@ class Trainer:
         self.config = config = fitted(config, dataset)
         self.device, self.n_data = device, len(dataset)
         self.batches = _batches(config, dataset, device)
+        # names the stream of images: trainers of one source and one loop may share it
+        self.source = (config.seed, config.data, *config.section("data").items(), config.batch_size)
         self.model = runs.to_device(runs.build_model(config, dataset.image_shape), device)
         objective = OBJECTIVES[config.objective]
         self.objective: Callable[..., Terms] = objective.function
@@ -56,14 +58,14 @@ class Trainer:
         options = config.section("likelihood")
         self.likelihood = lambda logits, x: likelihood.nll(logits, x, **options)
         self.lr = schedules.resolve(config.lr)
-        make = OPTIMIZERS[config.optimizer]
+        self.makers = [partial(OPTIMIZERS[config.optimizer], **config.section("optimizer"))]
         self.optimizers: list[tuple[Optimizer, schedules.Schedule | float]] = [
-            (make(self.model.parameters(), **config.section("optimizer")), self.lr)
+            (self.makers[0](self.model.parameters()), self.lr)
         ]
         if self.aux is not None and objective.aux is not None:
             beta1, beta2 = objective.aux.betas
-            aux_optimizer = OPTIMIZERS["adam"](self.aux.parameters(), adam_beta1=beta1, adam_beta2=beta2)
-            self.optimizers.append((aux_optimizer, config.aux_lr or objective.aux.lr))
+            self.makers.append(partial(OPTIMIZERS["adam"], adam_beta1=beta1, adam_beta2=beta2))
+            self.optimizers.append((self.makers[1](self.aux.parameters()), config.aux_lr or objective.aux.lr))
         if config.prune:
             self.model.head("closed", "prune=0")  # refuses before the training rather than after it
         self.woken = objective.woken
@@ -105,7 +107,7 @@ class Trainer:
         terms = self.terms(inputs, step)
         total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
         total.backward()
-        self.update(step)
+        self.update(self.rates(step))
         self.sum({"loss": terms.loss, **terms.logs})
 
     def waken(self, x: Tensor, step: int) -> None:
@@ -115,15 +117,16 @@ class Trainer:
             if latents:
                 self.model.waken(latents, x)
 
-    def update(self, step: int) -> None:
+    def rates(self, step: int) -> list[float]:
+        """The learning rate of each optimizer."""
+        return [_at(lr, step) for _, lr in self.optimizers]
+
+    def update(self, rates: Sequence[float | Tensor]) -> None:
         """One step of every optimizer along the gradients that the parameters hold, which are then forgotten."""
-        for optimizer, lr in self.optimizers:
+        for (optimizer, _), rate in zip(self.optimizers, rates, strict=True):
             if self.config.clip:
                 torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip)
-            for group in optimizer.param_groups:
-                group["lr"] = _at(lr, step)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            step_along(optimizer, rate)
 
     def loss(self, step: int) -> float:
         """Of the weights as they are now on the batch of `step`, learning nothing from it."""
@@ -141,7 +144,11 @@ class Trainer:
 
     def row(self, step: int) -> dict[str, float]:
         """The means of the logged values since the last row, in nats per image; begins the next sums."""
-        means = {name: (value / self.summed).tolist() for name, value in self.sums.items()}
+        together = torch.cat([value.reshape(-1) for value in self.sums.values()])  # so that one wait serves all
+        found = iter((together / self.summed).tolist())
+        means = {
+            name: [next(found) for _ in value] if value.dim() else next(found) for name, value in self.sums.items()
+        }
         self.sums, self.summed = {}, 0
         kl = self.kl = means.pop("kl")
         row = {"elbo": -(means["recon"] + sum(kl)), "recon": means["recon"], "kl": sum(kl), **means}
@@ -162,7 +169,8 @@ class Trainer:
 
     def is_finite(self) -> bool:
         """Of the optimizer's state too: an infinite second moment in Adam stops a weight for good, without a NaN."""
-        return all(bool(tensor.isfinite().all()) for tensor in self.checkpoint().values())
+        finite = [tensor.isfinite().all().to(self.device) for tensor in self.checkpoint().values()]
+        return bool(torch.stack(finite).all())
 
     def networks(self) -> dict[str, torch.nn.Module]:
         return {"model": self.model} | ({"aux": self.aux} if self.aux is not None else {})
@@ -228,6 +236,14 @@ class Trainer:
             for name, value in state.items()
             if isinstance(value, Tensor)
         }
+
+
+def step_along(optimizer: "Optimizer", rate: float | Tensor) -> None:
+    """One step of this length along the gradients that the parameters hold, which are then forgotten."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 def _batches(config: Config, dataset: Dataset, device: torch.device) -> Batches:
