@@ -12,9 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = (
-        "1"  # to test the kernels for a GPU without one; set before Triton is imported
-    )
+    os.environ["TRITON_INTERPRET"] = "1"  # to test the kernels for a GPU without one; set before Triton is imported
 
 
 @pytest.fixture(scope="session")

@@ -350,7 +350,7 @@ class TestDecode:
         before = pa.total_allocated_bytes()
         tracemalloc.start()
         try:
-            with pytest.raises(UnbraidError, match="the name of an image has 1,048,576 bytes"):
+            with pytest.raises(UnbraidError, match="a word of 1,048,576 bytes"):
                 codes.decode(trained, tmp_path / "z.parquet", tmp_path / "made")
             assert tracemalloc.get_traced_memory()[1] < 2**25 and pa.total_allocated_bytes() - before < 2**25
         finally:

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from unbraid import files
+from unbraid import files, parquet
 from unbraid.errors import UnbraidError
 from unbraid.registry import lookup
 
@@ -245,9 +245,8 @@ def _index(names: list[Any]) -> np.ndarray:
 
 def _read_parquet(path: Path, latents: int) -> Table:
     import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
 
-    with ParquetFile(path) as file:
+    with parquet.opened(path) as file:
         metadata = file.metadata
         columns = _columns(path, file.schema_arrow.names, latents)
         largest = max((metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups)), default=0)
@@ -257,31 +256,18 @@ def _read_parquet(path: Path, latents: int) -> Table:
             if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
                 raise UnbraidError(f"{path} must hold numbers in {columns[0]} to {columns[-1]}, not {kind}")
         index = [INDEX] if INDEX in file.schema_arrow.names else []
-        named = pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_dictionary
         for kind in (file.schema_arrow.field(name).type for name in index):
-            if not any(test(kind) for test in named):
+            if not (parquet.is_words(kind) or pa.types.is_integer(kind) or pa.types.is_dictionary(kind)):
                 raise UnbraidError(f"{path} must hold names or whole numbers in {INDEX}, not {kind}")
 
     def parts() -> Iterator[Part]:
-        with ParquetFile(path, read_dictionary=index) as file:
+        with parquet.opened(path) as file:
             for batch in file.iter_batches(_ROWS, columns=[*columns, *index]):
                 codes = np.stack([batch.column(name).to_numpy(zero_copy_only=False) for name in columns], axis=1)
-                names = _parquet_names(batch.column(INDEX)) if index else [""] * len(codes)
+                names = parquet.cells(batch.column(INDEX)) if index else [""] * len(codes)
                 yield Part(_index(names), codes)
 
     return Table(metadata.num_rows, parts())
-
-
-def _parquet_names(column: Any) -> list[Any]:
-    """Of a column that keeps each text once: a small file may repeat a long one often."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    if pa.types.is_dictionary(column.type):
-        longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
-        if longest > 4 * _LONGEST_NAME:  # bytes
-            raise ValueError(f"the name of an image has {longest:,} bytes")
-    return column.to_pylist()
 
 
 def _read_npy(path: Path, latents: int) -> Table:

@@ -3,20 +3,21 @@
 import csv
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unbraid import parquet
 from unbraid.data.image_files import SUFFIXES
 from unbraid.data.labels import Listed
 from unbraid.errors import UnbraidError
 
 TABLES = (".csv", ".parquet")
 _PATH_COLUMNS = ("path", "file", "filename", "image")
-_LARGEST_TABLE = 2**28  # bytes
+_LARGEST_TABLE, _NUMBER = 2**28, 8  # bytes
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000  # a cell takes some 80 bytes once it is read
 
 
@@ -173,31 +174,25 @@ def _refuse_more(path: Path, rows: int, columns: int) -> None:
 
 def _parquet(path: Path) -> tuple[list[str], list[list[Any]]]:
     import pyarrow
-    from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.opened(path) as file:
             names, rows = list(file.schema_arrow.names), file.metadata.num_rows
             _refuse_more(path, rows, len(names))
             for kind in file.schema_arrow.types:
                 plain = pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_boolean
-                if not any(test(kind) for test in (*plain, pyarrow.types.is_string, pyarrow.types.is_large_string)):
+                if not (parquet.is_words(kind) or any(test(kind) for test in plain)):
                     raise UnbraidError(f"{path} holds a column of {kind}: a table of pictures has words and numbers")
             columns: list[list[Any]] = [[] for _ in names]
-            for batch in _batches(file, path):
-                for column, cells in zip(columns, batch.columns, strict=True):
-                    column += cells.to_pylist()
+            size = 0
+            for batch in file.iter_batches(batch_size=4096, use_threads=False):
+                for column, more in zip(columns, map(parquet.cells, batch.columns), strict=True):
+                    column += more
+                    size += sum(len(cell) if isinstance(cell, str) else _NUMBER for cell in more)
+                if size > _LARGEST_TABLE:
+                    raise UnbraidError(f"{path} unfolds to more than a table can be ({_LARGEST_TABLE:,} bytes)")
     except UnbraidError:
         raise
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError, pyarrow.ArrowException) as error:
         raise UnbraidError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from None
     return names, columns
-
-
-def _batches(file: Any, path: Path) -> Iterator[Any]:
-    size = 0
-    for batch in file.iter_batches(batch_size=4096, use_threads=False):
-        size += batch.nbytes
-        if size > _LARGEST_TABLE:
-            raise UnbraidError(f"{path} unfolds to more than a table can be ({_LARGEST_TABLE:,} bytes)")
-        yield batch
