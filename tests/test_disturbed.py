@@ -6,9 +6,12 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -269,7 +272,46 @@ def commands(trained: Path, folder: Path) -> dict[str, list[object]]:
         "export": ["export", folder / "run"],
         "table": ["table", folder, "--csv"],
         "select": ["select", folder / "seeds"],
+        "push": ["push", folder / "run", "someone/name"],
     }
+
+
+class SlowHub(BaseHTTPRequestHandler):
+    """Answers as the Hub does to the making of a repository, each time a second late, and then gives up."""
+
+    def do_POST(self) -> None:
+        time.sleep(1)
+        made = self.path.endswith("/repos/create")
+        self.send_response(200 if made else 503)
+        self.end_headers()
+        self.wfile.write(b'{"url": "http://127.0.0.1/someone/name"}' if made else b"{}")
+
+    do_GET = do_HEAD = do_POST
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def slow_hub() -> Iterator[dict[str, str]]:
+    """What a process needs in its environment to take a server of this machine for the Hub."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlowHub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_TOKEN": "hf_none"}
+        finally:
+            server.shutdown()
+
+
+def test_a_hub_that_is_out_of_order_or_not_there(trained: Path, tmp_path: Path) -> None:
+    copytree(trained, tmp_path / "run")
+    before = files(tmp_path)
+    with slow_hub() as where:
+        err = refused("push", tmp_path / "run", "someone/name", env=environment(**where))
+        assert 'the Hub does not give or take "someone/name"' in err and "503" in err
+    err = refused("push", tmp_path / "run", "someone/name", env=environment(**where))  # nobody listens any more
+    assert "the Hub is not reached" in err
+    assert files(tmp_path) == before
 
 
 def interrupted(trained: Path, stopped: Path, folder: Path, name: str, moment: float) -> None:
@@ -286,10 +328,10 @@ def interrupted(trained: Path, stopped: Path, folder: Path, name: str, moment: f
         "from unbraid.__main__ import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", program, *map(str, commands(trained, folder)[name])]
-    env = environment(UNBRAID_CACHE=str(folder / "cache"))
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=env, start_new_session=True
-    ) as process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with ExitStack() as around:
+        env = environment(UNBRAID_CACHE=str(folder / "cache"), **around.enter_context(slow_hub()))
+        process = around.enter_context(subprocess.Popen(command, **pipes, cwd=folder, env=env, start_new_session=True))
         assert process.stderr is not None and process.stderr.readline() == "begun\n"
         time.sleep(0.05 + moment)
         finished = process.poll() is not None
