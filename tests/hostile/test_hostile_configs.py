@@ -92,12 +92,12 @@ def endings(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str, fl
         "import unbraid.training, unbraid.tables\n"
         "endings = []\n"
         "for number in range(int(sys.argv[1])):\n"
-        "    began = time.monotonic()\n"
+        "    began = time.process_time()\n"
         "    with contextlib.redirect_stderr(io.StringIO()) as err:\n"
         "        code = main(['train', '--dry-run', '--config', f'{number}.yaml'])\n"
         # Linux's rusage would count the memory of the process that started this one, too
         "    most = int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
-        "    endings.append([code, err.getvalue(), time.monotonic() - began, most])\n"
+        "    endings.append([code, err.getvalue(), time.process_time() - began, most])\n"
         "json.dump(endings, sys.stdout)\n"
     )
     command = [sys.executable, "-c", program, str(len(BOMBS))]
@@ -164,7 +164,7 @@ def test_generated(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_many_generated(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.monotonic()
+    began = time.process_time()
     check(MANY, tmp_path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20
-    assert time.monotonic() - began < 5 * MANY
+    assert time.process_time() - began < 5 * MANY
