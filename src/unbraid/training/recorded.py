@@ -6,6 +6,7 @@ counter tells the recorded step which row is its own.
 """
 
 import functools
+import importlib.util
 from collections.abc import Callable, Hashable, Sequence
 
 import torch
@@ -53,10 +54,11 @@ class _Recorded:
     """Steps a stack as `Stack.step` does, on a stream of its own."""
 
     def __init__(self, stack: Stack) -> None:
-        from unbraid.models.stacked_layers import stack_well  # its kernels want Triton, which is where CUDA is
+        if importlib.util.find_spec("triton"):  # which PyTorch for CUDA brings along on Linux
+            from unbraid.models.stacked_layers import stack_well
 
-        for network in stack.networks.values():
-            stack_well(network)
+            for network in stack.networks.values():
+                stack_well(network)
         self._stack = stack
         self._stream = torch.cuda.Stream(stack.device)
         self._graph: torch.cuda.CUDAGraph | None = None
