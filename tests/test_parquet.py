@@ -43,10 +43,13 @@ def test_headers_account_for_every_byte(
     pq.write_table(pa.table(TABLE), path, compression=compression, **options)
     metadata = pq.ParquetFile(path).metadata
     with path.open("rb") as stream:
-        for group in map(metadata.row_group, range(metadata.num_row_groups)):
-            for column in map(group.column, range(group.num_columns)):
-                sizes = list(parquet._page_sizes(stream, column))
-                headers = column.total_uncompressed_size - sum(sizes)
+        groups = parquet._footer(stream)[4]
+        assert len(groups) == metadata.num_row_groups
+        for group, theirs in zip(groups, map(metadata.row_group, range(len(groups))), strict=True):
+            assert len(group[1]) == theirs.num_columns
+            for column, known in zip(group[1], map(theirs.column, range(theirs.num_columns)), strict=True):
+                sizes = list(parquet._page_sizes(stream, column[3]))
+                headers = known.total_uncompressed_size - sum(sizes)
                 assert 8 * len(sizes) < headers < 900 * len(sizes)  # the longest with two words of 399 letters
     with parquet.opened(path) as file:
         assert parquet.cells(next(file.iter_batches(5000)).column("image"))[:50] == WORDS[:50]
@@ -95,7 +98,7 @@ def test_a_page_that_asks_for_more_than_the_footer_says(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"path": ["y" * 2000 + "a.png"] * 2**16}), path, compression="zstd", use_dictionary=False)
     content = path.read_bytes()
-    size = parquet._Header(content[4:9000]).numbers()[2]
+    size = parquet._Thrift(content[4:9000]).structure()[2]
     assert 2**20 < size < 2**27  # written with as many bytes as a larger number
     lie = varint(2**27 - 1)
     assert len(lie) == len(varint(size))
@@ -120,4 +123,4 @@ def varint(value: int) -> bytes:
 )
 def test_headers_that_are_none(content: bytes) -> None:
     with pytest.raises((ValueError, IndexError)):
-        parquet._Header(content).numbers()
+        parquet._Thrift(content).structure()

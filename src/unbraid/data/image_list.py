@@ -193,6 +193,6 @@ def _parquet(path: Path) -> tuple[list[str], list[list[Any]]]:
                     raise UnbraidError(f"{path} unfolds to more than a table can be ({_LARGEST_TABLE:,} bytes)")
     except UnbraidError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, MemoryError, pyarrow.ArrowException) as error:
         raise UnbraidError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())[:200]}") from None
     return names, columns
