@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import costs
 import pytest
 import torch
 import yaml
@@ -160,7 +161,14 @@ def test_atheris_finds_nothing(good: Path, folder: Path, tmp_path: Path, name: s
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "good").write_bytes(sound.read_bytes())
     program = Path(__file__).with_name("guided.py")
-    options = [f"-runs={MANY}", "-timeout=5", "-rss_limit_mb=1024", "-seed=1", "-max_len=20000", "-verbosity=0"]
+    options = [
+        f"-runs={MANY}",
+        f"-timeout={costs.PATIENCE}",
+        "-rss_limit_mb=1024",
+        "-seed=1",
+        "-max_len=20000",
+        "-verbosity=0",
+    ]
     command = [sys.executable, str(program), name, str(folder), str(tmp_path / "corpus"), *options]
     beside = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # what the tests share is on pytest's path alone
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=beside)
