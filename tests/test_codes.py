@@ -341,11 +341,13 @@ class TestDecode:
 
     @pytest.mark.parametrize("compression", ["none", "zstd"])
     def test_parquet_that_repeats_a_long_name(self, trained: Run, tmp_path: Path, compression: str) -> None:
-        """A thousand times a megabyte, kept once."""
-        names = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), ["x" * 2**20]).cast(pa.string())
+        """A thousand times a megabyte, kept once, among so many short ones that they have a usual length on average."""
+        words = pa.array(["x" * 2**20, *map(str, range(999))])
+        names = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), words)
         zeros = pa.array([0.0] * 1000)
         table = pa.table({"image": names, **dict.fromkeys(["z0", "z1", "z2"], zeros)})
-        pq.write_table(table, tmp_path / "z.parquet", compression=compression, dictionary_pagesize_limit=2**22)
+        options = {"dictionary_pagesize_limit": 2**22, "store_schema": False}
+        pq.write_table(table, tmp_path / "z.parquet", compression=compression, **options)
         assert (tmp_path / "z.parquet").stat().st_size < 2**22
         before = pa.total_allocated_bytes()
         tracemalloc.start()
@@ -366,6 +368,14 @@ class TestDecode:
         if column != ["1"]:
             with pytest.raises(UnbraidError, match="must hold names or whole numbers in image"):
                 codes.decode(trained, tmp_path / "n.parquet", tmp_path / "made")
+
+    def test_parquet_that_keeps_each_of_something_else_once(self, trained: Run, tmp_path: Path) -> None:
+        """Bytes would be unfolded for every row, however long they are."""
+        names = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array([b"x" * 2**12]))
+        table = pa.table({"image": names, **dict.fromkeys(["z0", "z1", "z2"], pa.array([0.0] * 1000))})
+        pq.write_table(table, tmp_path / "z.parquet")
+        with pytest.raises(UnbraidError, match=r"must hold names or whole numbers in image, not dictionary<.*binary"):
+            codes.decode(trained, tmp_path / "z.parquet", tmp_path / "made")
 
     @pytest.mark.parametrize("kind", [pa.large_string(), pa.string(), pa.int8(), pa.dictionary(pa.int8(), pa.string())])
     def test_parquet_with_names_of_every_kind(self, trained: Run, tmp_path: Path, kind: pa.DataType) -> None:

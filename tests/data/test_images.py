@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from unbraid.data import at, cache, image_files, load
+from unbraid.data import at, cache, image_files, image_list, load
 from unbraid.errors import UnbraidError
 
 RNG = np.random.default_rng(0)
@@ -203,6 +203,9 @@ class TestTables:
             (b"path\n\xff\xfe.png\n", "cannot be read as CSV in UTF-8"),
             (b'path\n"' + b"x" * 200_000 + b'"\n', "cannot be read as CSV in UTF-8: field larger than"),
             (b"," * 300, "of 301 columns or more: a table of pictures has at most"),
+            (b"," * 1_000_000, "of 1,000,001 columns or more: a table of pictures has at most"),
+            (b"path\n" + b"x" * 5_000 + b"\n", "row 2 of .* names a picture in 5,000 letters"),
+            (b"path\n" + b"x" * 4_000 + b"\n", r"the first, x{200}\.\.\.: "),
         ],
     )
     def test_tables_that_are_none(self, folder: Path, content: bytes, sentence: str) -> None:
@@ -210,6 +213,15 @@ class TestTables:
         (folder / "t.csv").write_bytes(content)
         with pytest.raises(UnbraidError, match=sentence):
             load(str(folder / "t.csv"))
+
+    def test_letters_that_take_four_bytes(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In Python one of them makes all of its word so."""
+        folder.mkdir()
+        path = table(folder / "t.csv", ["path", "a"], *([f"{n}.png", "\U0001f600" + "x" * 900] for n in range(30)))
+        monkeypatch.setattr(image_list, "_MOST_MEMORY", 2**16)
+        assert Path(path).stat().st_size < 2**15
+        with pytest.raises(UnbraidError, match=r"takes more memory than a table of pictures can \(65,536 bytes\)"):
+            load(path)
 
     def test_parquet_that_is_none(self, folder: Path) -> None:
         folder.mkdir()

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import parquet_lies
 from spoiling import Reader, saved
 
 LATENTS = 3
@@ -74,6 +75,6 @@ def npz() -> list[bytes]:
 
 READERS: dict[str, Callable[[], Reader]] = {
     "codes_csv": lambda: Reader("codes.csv", [csv()], lying_csv, read),
-    "codes_parquet": lambda: Reader("codes.parquet", parquet(), read=read),
+    "codes_parquet": lambda: Reader("codes.parquet", parquet(), parquet_lies.lying(parquet()), read),
     "codes_npz": lambda: Reader("codes.npz", npz(), read=read),
 }

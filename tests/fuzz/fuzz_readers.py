@@ -40,6 +40,7 @@ if "--atheris" in sys.argv:
 
 import codes_readers
 import costs
+import parquet_lies
 import published_readers
 from spoiling import Reader, load, saved
 
@@ -180,6 +181,11 @@ def two_pictures(folder: Path) -> None:
         Image.fromarray(GREY[number]).save(folder / f"{number}.png")
 
 
+def parquet_tables() -> Reader:
+    good = parquet()
+    return Reader("file.parquet", good, parquet_lies.lying(good), load_table, two_pictures)
+
+
 READERS: dict[str, Callable[[], Reader]] = {
     "png": lambda: Reader("file.png", pictures("PNG"), read=load_folder),
     "jpeg": lambda: Reader("file.jpg", pictures("JPEG"), read=load_folder),
@@ -190,7 +196,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     "npz": lambda: Reader("file.npz", npz(), lying_npz),
     "hdf5": lambda: Reader("file.h5", hdf5()),
     "csv": lambda: Reader("file.csv", [GOOD_TABLE], lying_table, load_table, two_pictures),
-    "parquet": lambda: Reader("file.parquet", parquet(), read=load_table, beside=two_pictures),
+    "parquet": parquet_tables,
     **codes_readers.READERS,
     **published_readers.READERS,
 }

@@ -26,7 +26,6 @@ from unbraid.registry import lookup
 
 INDEX = "image"
 _GROUP = 50_000  # rows of a row group in Parquet
-_LARGEST_GROUP = 2**28  # bytes that a row group of somebody else's file may unpack to
 _ROWS = 1_000  # read together
 _LARGEST_ITEM = 2**16  # bytes of one name
 _LONGEST_NAME, _LONGEST_ROW = 4096, 2**20  # characters; no path is longer
@@ -247,27 +246,25 @@ def _read_parquet(path: Path, latents: int) -> Table:
     import pyarrow as pa
 
     with parquet.opened(path) as file:
-        metadata = file.metadata
+        rows = file.metadata.num_rows
         columns = _columns(path, file.schema_arrow.names, latents)
-        largest = max((metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups)), default=0)
-        if largest > _LARGEST_GROUP:
-            raise UnbraidError(f"{path} has a row group of {largest:,} bytes: write it with smaller ones")
         for kind in (file.schema_arrow.field(name).type for name in columns):
             if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
                 raise UnbraidError(f"{path} must hold numbers in {columns[0]} to {columns[-1]}, not {kind}")
         index = [INDEX] if INDEX in file.schema_arrow.names else []
         for kind in (file.schema_arrow.field(name).type for name in index):
-            if not (parquet.is_words(kind) or pa.types.is_integer(kind) or pa.types.is_dictionary(kind)):
+            if not (parquet.is_words(kind) or pa.types.is_integer(kind)):
                 raise UnbraidError(f"{path} must hold names or whole numbers in {INDEX}, not {kind}")
 
     def parts() -> Iterator[Part]:
         with parquet.opened(path) as file:
-            for batch in file.iter_batches(_ROWS, columns=[*columns, *index]):
+            for batch in parquet.batches(file, [*columns, *index]):
                 codes = np.stack([batch.column(name).to_numpy(zero_copy_only=False) for name in columns], axis=1)
                 names = parquet.cells(batch.column(INDEX)) if index else [""] * len(codes)
-                yield Part(_index(names), codes)
+                for start in range(0, len(codes), _ROWS):
+                    yield Part(_index(names[start : start + _ROWS]), codes[start : start + _ROWS])
 
-    return Table(metadata.num_rows, parts())
+    return Table(rows, parts())
 
 
 def _read_npy(path: Path, latents: int) -> Table:

@@ -3,6 +3,7 @@
 import csv
 import os
 import stat
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,11 @@ from unbraid.errors import UnbraidError
 
 TABLES = (".csv", ".parquet")
 _PATH_COLUMNS = ("path", "file", "filename", "image")
-_LARGEST_TABLE, _NUMBER = 2**28, 8  # bytes
-_MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000  # a cell takes some 80 bytes once it is read
+_LARGEST_TABLE, _MOST_MEMORY = 2**28, 2**29  # bytes: in the file, and of the cells once they are read
+_MOST_OF_NAMES = 3 * 2**26
+_POINTER, _NUMBER = 8, 32  # bytes that Python takes for one
+_MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000
+_LONGEST_NAME = 4096  # characters; no path is longer
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,18 @@ def named_by(table: Path, factors: str) -> Pictures:
         if name not in others:
             raise UnbraidError(f'{table} has no column of factors "{name}" (there are: {_some(others) or "none"})')
     root = table.parent
+    if sum(map(sys.getsizeof, columns[where])) > _MOST_OF_NAMES:
+        raise UnbraidError(
+            f"the names of the pictures in {table} are too long to keep ({_MOST_OF_NAMES:,} bytes at most)"
+        )
     names = [_inside(root, str(name), table, row) for row, name in enumerate(columns[where], 2)]
-    return Pictures(root, names, {name: _factor(columns[header.index(name)], name, table) for name in chosen})
+    columns[where].clear()  # so that nothing is in memory twice
+    found: dict[str, list[Any]] = {}
+    for name in dict.fromkeys(chosen):
+        cells = columns[header.index(name)]
+        found[name] = _factor(cells, name, table)
+        cells.clear()
+    return Pictures(root, names, found)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -119,6 +133,8 @@ def _some(names: Sequence[str]) -> str:
 
 def _inside(root: Path, name: str, table: Path, row: int) -> str:
     """The path as a name relative to the root."""
+    if len(name) > _LONGEST_NAME:
+        raise UnbraidError(f"row {row} of {table} names a picture in {len(name):,} letters: no path has so many")
     path = Path(os.path.normpath(root / name))
     if "\0" in name or not path.is_relative_to(Path(os.path.normpath(root))):
         raise UnbraidError(
@@ -151,12 +167,14 @@ def _csv(path: Path) -> tuple[list[str], list[list[Any]]]:
             header = [name.strip() for name in next(rows, [])]
             _refuse_more(path, 0, len(header))
             columns: list[list[Any]] = [[] for _ in header]
+            memory = 0
             for number, row in enumerate(rows, 2):
                 if len(row) != len(header):
                     raise UnbraidError(
                         f"row {number} of {path} has {len(row):,} cells, and there are {len(header)} columns"
                     )
-                _refuse_more(path, number - 1, len(header))
+                memory += sum(map(sys.getsizeof, row)) + _POINTER * len(row)
+                _refuse_more(path, number - 1, len(header), memory)
                 for column, cell in zip(columns, row, strict=True):
                     column.append(cell)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -164,7 +182,9 @@ def _csv(path: Path) -> tuple[list[str], list[list[Any]]]:
     return header, columns
 
 
-def _refuse_more(path: Path, rows: int, columns: int) -> None:
+def _refuse_more(path: Path, rows: int, columns: int, memory: int = 0) -> None:
+    if memory > _MOST_MEMORY:
+        raise UnbraidError(f"{path} takes more memory than a table of pictures can ({_MOST_MEMORY:,} bytes)")
     if columns > _MOST_COLUMNS or rows > _MOST_ROWS or rows * columns > _MOST_CELLS:
         raise UnbraidError(
             f"{path} has {rows:,} rows of {columns:,} columns or more: a table of pictures has at most {_MOST_ROWS:,} "
@@ -177,20 +197,23 @@ def _parquet(path: Path) -> tuple[list[str], list[list[Any]]]:
 
     try:
         with parquet.opened(path) as file:
-            names, rows = list(file.schema_arrow.names), file.metadata.num_rows
-            _refuse_more(path, rows, len(names))
+            names = list(file.schema_arrow.names)
+            _refuse_more(path, file.metadata.num_rows, len(names))
             for kind in file.schema_arrow.types:
                 plain = pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_boolean
                 if not (parquet.is_words(kind) or any(test(kind) for test in plain)):
                     raise UnbraidError(f"{path} holds a column of {kind}: a table of pictures has words and numbers")
             columns: list[list[Any]] = [[] for _ in names]
-            size = 0
-            for batch in file.iter_batches(batch_size=4096, use_threads=False):
-                for column, more in zip(columns, map(parquet.cells, batch.columns), strict=True):
-                    column += more
-                    size += sum(len(cell) if isinstance(cell, str) else _NUMBER for cell in more)
-                if size > _LARGEST_TABLE:
-                    raise UnbraidError(f"{path} unfolds to more than a table can be ({_LARGEST_TABLE:,} bytes)")
+            rows, memory = 0, parquet.MEMORY
+            for batch in parquet.batches(file):
+                rows += batch.num_rows  # the footer's number may be another
+                _refuse_more(path, rows, len(names))
+                for column, more in zip(columns, batch.columns, strict=True):
+                    cells = parquet.cells(more)
+                    words = {cell for cell in cells if isinstance(cell, str)}  # each is in memory once
+                    memory += sum(map(sys.getsizeof, words)) + (_POINTER + _NUMBER) * len(cells)
+                    _refuse_more(path, rows, len(names), memory)
+                    column += cells
     except UnbraidError:
         raise
     except (OSError, ValueError, TypeError, LookupError, RuntimeError, MemoryError, pyarrow.ArrowException) as error:

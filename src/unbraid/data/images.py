@@ -90,7 +90,7 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
                 for rows, found in _in_order(pool, decoded(channels), range(len(pictures.names))):
                     bar.advance(len(rows))
                     skipped.extend(
-                        (row, printable(pictures.names[row]), str(each))
+                        (row, printable(pictures.names[row]), sys.intern(str(each)))  # millions may say the same
                         for row, each in zip(rows, found, strict=True)
                         if isinstance(each, UnbraidError)
                     )
@@ -99,7 +99,7 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
                         yield np.stack(good)
         if len(skipped) == len(pictures.names):
             _, first, why = skipped[0]
-            raise UnbraidError(f"none of the {len(skipped):,} pictures can be read; the first, {first}: {why}")
+            raise UnbraidError(f"none of the {len(skipped):,} pictures can be read; the first, {_short(first)}: {why}")
 
     def notes(beside: Path) -> dict[str, Any]:
         if skipped:
@@ -147,7 +147,11 @@ def _in_order(
             future.cancel()
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= 200 else f"{name[:200]}..."
+
+
 def _tell(skipped: list[tuple[int, str, str]], n: int, listed: Path) -> None:
-    first = "; ".join(f"{name}: {why}" for _, name, why in skipped[:_SHOWN])
+    first = "; ".join(f"{_short(name)}: {why}" for _, name, why in skipped[:_SHOWN])
     more = "; ..." if len(skipped) > _SHOWN else ""
     print(f"{len(skipped):,} of {n:,} pictures are skipped, listed in {listed} ({first}{more})", file=sys.stderr)  # noqa: T201
