@@ -134,6 +134,18 @@ class TestDisks:
         assert "the system refused" in last and "File too large" in last
         assert not (tmp_path / "run" / runs.WEIGHTS).exists() and not list((tmp_path / "run").glob("*.tmp"))
 
+    @pytest.mark.parametrize("name", ["report", "export", "figures", "score", "study", "demo", "table", "train --data"])
+    def test_full_while_anything_else_is_written(self, trained: Path, tmp_path: Path, name: str) -> None:
+        copytree(trained, tmp_path / "run")
+        copytree(trained, tmp_path / "stopped")
+        before = {file: (tmp_path / file).read_bytes() for file in files(tmp_path)}
+        env = environment(UNBRAID_CACHE=str(tmp_path.parent / "cache"))
+        command = commands(trained, tmp_path)[name]
+        last = refused(*command, env=env, cwd=tmp_path, preexec_fn=at_most_bytes(300))
+        assert "File too large" in last
+        assert {file: (tmp_path / file).read_bytes() for file in before} == before, "what was there is whole"
+        assert all(file.endswith(".lock") for file in files(tmp_path) - before.keys()), "nothing half written is left"
+
     def test_full_where_standard_output_goes(self) -> None:
         if not Path("/dev/full").exists():
             pytest.skip("there is no device that is always full")

@@ -3,6 +3,7 @@
 import io
 import struct
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,24 @@ class TestNpz:
         before = sorted(tmp_path.parent.iterdir())
         assert len(all_of(tmp_path / "a.npz")) == 30
         assert sorted(tmp_path.parent.iterdir()) == before
+
+    @pytest.mark.parametrize("bomb", [None, 0, 1])
+    def test_one_name_for_two_members(self, tmp_path: Path, bomb: int | None) -> None:
+        """The last is read, as NumPy does, and neither may promise what it does not hold."""
+        members = [(GREY[:7], (7, 6, 8)), (GREY, (30, 6, 8))]
+        if bomb is not None:
+            members[bomb] = GREY, (2**30, 64, 64)
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the name occurs twice
+            for array, shape in members:
+                header = io.BytesIO()
+                np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                archive.writestr("images.npy", header.getvalue() + array.tobytes())
+        if bomb is None:
+            assert np.array_equal(all_of(tmp_path / "a.npz")[:, 0], GREY)
+        else:
+            with pytest.raises(UnbraidError, match=r"its header speaks of 4,398,046,511,104 bytes"):
+                load(str(tmp_path / "a.npz"))
 
     def test_too_many_members(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(array_files, "_MOST_MEMBERS", 3)

@@ -206,6 +206,26 @@ def test_what_is_no_picture_is_refused_in_a_sentence(tmp_path: Path, content: by
     assert str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 300
 
 
+@pytest.mark.parametrize(
+    ("kind", "head", "size", "count"),
+    [
+        (b"iCCP", b"x\0\0", 2**28, 1),
+        (b"iTXt", b"x\0\1\0\0\0", 2**28, 1),
+        (b"zTXt", b"x\0\0", 2**28, 1),
+        (b"zTXt", b"x\0\0", 2**20 - 1, 100),
+    ],
+)
+def test_a_png_whose_comments_unfold_far_is_refused(
+    tmp_path: Path, kind: bytes, head: bytes, size: int, count: int
+) -> None:
+    """Pillow's own bounds, which nothing here may lift."""
+    content, good = head + zlib.compress(bytes(size), 9), png(8, 8, bytes(72))
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    (tmp_path / "bomb.png").write_bytes(good[:33] + chunk * count + good[33:])  # after its header
+    with pytest.raises(UnbraidError, match=r"Decompressed data too large|Too much memory used in text chunks"):
+        read(tmp_path / "bomb.png")
+
+
 def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path: Path) -> None:
     Image.new("L", (64, 64), 128).save(tmp_path / "bomb.jpg", progressive=True)
     content = (tmp_path / "bomb.jpg").read_bytes()
