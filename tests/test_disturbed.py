@@ -370,3 +370,19 @@ def test_an_interrupt_at_any_moment_of_any_command(
     trained: Path, stopped: Path, tmp_path: Path, name: str, number: int
 ) -> None:
     interrupted(trained, stopped, tmp_path, name, random.Random(f"{name} {number}").expovariate(0.4))
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_an_interrupt_that_a_library_makes_an_import_error_of(interrupted: bool) -> None:
+    """As NumPy does where Ctrl-C comes while its C code imports `datetime`."""
+    first = "\n    try: os.kill(os.getpid(), signal.SIGINT); time.sleep(9)\n    except KeyboardInterrupt: pass"
+    program = (
+        "import os, signal, sys, time\n"
+        "import unbraid.cli\n"
+        f"def broken():{first if interrupted else ''}\n    raise ImportError('no datetime')\n"
+        "unbraid.cli.main = broken\n"
+        "from unbraid.__main__ import main; sys.exit(main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == (130 if interrupted else 1)
+    assert ended.stderr.splitlines()[-1] == ("unbraid: interrupted" if interrupted else "ImportError: no datetime")

@@ -5,16 +5,35 @@ import sys
 
 def main() -> int:
     """Calls the command line; once its work is done, a late Ctrl-C has nothing left to end."""
+    interrupted = _noticed_interrupts()
     try:
         from unbraid.cli import main
 
         code = main()
         _ignore_interrupts()
         return code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError) as error:
+        # a library that imports another from C may make an ImportError of it
+        if not (isinstance(error, KeyboardInterrupt) or interrupted):
+            raise
         _ignore_interrupts()
         print("\nunbraid: interrupted", file=sys.stderr)  # noqa: T201
         return 130
+
+
+def _noticed_interrupts() -> list[int]:
+    """A list that holds something once there was a Ctrl-C, which still is a KeyboardInterrupt."""
+    import signal
+
+    noticed: list[int] = []
+
+    def handle(number: int, frame: object) -> None:
+        noticed.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handle)
+    return noticed
 
 
 def _ignore_interrupts() -> None:
