@@ -14,8 +14,9 @@ from unbraid import runs, training
 from unbraid.config import Config, resolve
 from unbraid.errors import UnbraidError
 from unbraid.objectives import OBJECTIVES
-from unbraid.training import Interrupted, Trainer, groups, program, resume, train, train_many
-from unbraid.training.stack import Stack, alike
+from unbraid.training import Interrupted, Trainer, _train_group, groups, program, resume, train, train_many
+from unbraid.training.recorded import _share_images
+from unbraid.training.stack import Stack, alike, in_step
 from unbraid.types import Batches, Dataset
 
 STEPS = 12
@@ -136,6 +137,29 @@ def test_members_of_one_program_may_have_data_of_their_own() -> None:
     assert alike([Trainer(each, runs.load_data(each), device) for each in linear]) == [[0], [1]]
 
 
+def test_pairs_are_a_stream_of_their_own() -> None:
+    """Stacks of one loop share batches where they see the same, and an objective of pairs does not."""
+    device, data = torch.device("cpu"), runs.load_data(resolve({"data": "xy_squares"}))
+    own = {"data": "xy_squares", "model": "mlp", "batch_size": 8, "device": "cpu", "seed": 3}
+    objectives = [{"objective": "beta_vae"}, {"objective": "vae"}]
+    objectives += [{"objective": "ada_gvae", "pair_changes": changed} for changed in (0, 1)]
+    members = [Trainer(resolve({**own, **each}), data, device) for each in objectives]
+    before = [member.batches(5) for member in members]
+    _share_images([Stack([member]) for member in members])
+    assert members[0].batches is members[1].batches
+    assert len({id(member.batches) for member in members}) == 3
+    assert all(torch.equal(member.batches(5), x) for member, x in zip(members, before, strict=True))
+
+
+def test_one_that_cannot_begin_leaves_the_others(tmp_path: Path) -> None:
+    configs = [config(data="balls", size=16), config(data="balls", size=6), config(data="balls", size=16, seed=1)]
+    folders = [tmp_path / str(number) for number in range(3)]
+    results = _train_group(list(zip(folders, configs, strict=True)), None, False)
+    assert isinstance(results[1], UnbraidError) and "multiple" in str(results[1])
+    assert [runs.state(folder) for folder in (folders[0], folders[2])] == ["finished"] * 2
+    assert not folders[1].exists()
+
+
 class TestGroups:
     def test_seed_rate_clip_and_the_objective_s_numbers_may_differ(self) -> None:
         configs = [config(), config(seed=4, lr=1e-2), config(beta="linear(0, 3, steps=5)", clip=2.0)]
@@ -147,6 +171,10 @@ class TestGroups:
     )
     def test_what_makes_another_program(self, other: dict[str, Any]) -> None:
         assert groups([config(), config(**other), config(seed=1)], stacked=True) == [[0, 2], [1]]
+
+    def test_what_keeps_step_goes_kind_after_kind(self) -> None:
+        configs = [config(), config(model="mlp"), config(seed=1), config(model="mlp", seed=1), config(steps=13)]
+        assert in_step(configs) == [[0, 2, 1, 3], [4]]
 
     def test_alone_on_a_cpu(self) -> None:
         assert groups([config(), config(seed=1)]) == [[0], [1]]

@@ -48,9 +48,11 @@ def denormals_flushed() -> Iterator[None]:
 @contextmanager
 def tensor_cores(device: torch.device) -> Iterator[None]:
     """On CUDA dense layers multiply in TF32, as convolutions do by default: three decimal digits, sums in float32."""
+    if device.type != "cuda":
+        yield
+        return
     before = torch.get_float32_matmul_precision()
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("high")
     try:
         yield
     finally:

@@ -96,6 +96,30 @@ def test_whole_nets_under_vmap(activation: type[nn.Module]) -> None:
     assert torch.equal(program(x), expected[0])
 
 
+def test_activations_that_are_not_taken_along() -> None:
+    """Another slope, and one that serves two layers: computed where they stand."""
+    again = nn.ReLU()
+    for layers in ([nn.ELU(0.5)], [again, nn.Conv2d(2, 2, 1), again], [nn.ReLU()]):
+        net = nn.Sequential(nn.Conv2d(1, 2, 3), *layers).to(DEVICE)
+        x = random(IMAGES, 1, 5, 5)
+        weights = {name: torch.stack([value.detach()] * 2) for name, value in net.named_parameters()}
+        expected = net(x)
+        stack_well(net)
+        found = vmap(lambda each, net=net, x=x: functional_call(net, each, (x,)))(weights)
+        assert close(found[1], expected)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.ELU])
+def test_a_nan_stays_one(activation: type[nn.Module]) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), activation()).to(DEVICE)
+    weights = {name: torch.stack([value.detach()] * 2) for name, value in net.named_parameters()}
+    weights["0.weight"][0] = float("nan")
+    stack_well(net)
+    x = random(IMAGES, 1, 5, 5)
+    found = vmap(lambda each: functional_call(net, each, (x,)))(weights)
+    assert found[0].isnan().all() and found[1].isfinite().all()
+
+
 def test_layers_that_the_kernels_do_not_fit_stay() -> None:
     odd = nn.Sequential(
         nn.Conv2d(4, 4, 3, groups=2),

@@ -30,7 +30,7 @@ def study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", default="", help="of the Ray cluster (default: a Ray of this machine's own)")
     parser.add_argument("--gpus", type=float, default=1.0, help="share of a GPU that a group takes on Ray (default: 1)")
     parser.add_argument("--jobs", type=int, help="groups side by side (default: one a core; 1 on a GPU)")
-    parser.add_argument("--stack", type=int, help="runs trained as one program at most (default: 32 on a GPU, else 1)")
+    parser.add_argument("--stack", type=int, help="runs trained at once at most (default: 32 on a GPU, else 1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--logger", help="tensorboard (default), wandb, mlflow, trackio or none")
     parser.add_argument("--theme", choices=["light", "dark"], default="light", help="of the figures")

@@ -24,9 +24,9 @@ WIDE = tl.constexpr(8)  # channels from which on one tap fills the tensor cores 
 @triton.jit
 def _activated(value, ACTIVATION: tl.constexpr):
     if ACTIVATION == "relu":
-        value = tl.maximum(value, 0.0)
+        value = tl.where(value < 0, 0.0, value)  # as torch has it, also of a NaN, which a maximum would lose
     elif ACTIVATION == "elu":
-        value = tl.where(value > 0, value, tl.exp(tl.minimum(value, 0.0)) - 1)
+        value = tl.where(value < 0, tl.exp(value) - 1, value)
     return value
 
 
@@ -47,7 +47,7 @@ def _through(
         at = model * am + (image * ab + pixel * ap)[:, None] + (c * ac)[None, :]
         y = tl.load(after + at, mask=mask, other=0.0)
         if ACTIVATION == "relu":
-            g = tl.where(y > 0, g, 0.0)
+            g = tl.where(y <= 0, 0.0, g)
         else:
             g = tl.where(y > 0, g, g * (y + 1))
         tl.store(before + at, g, mask=mask)

@@ -4,6 +4,8 @@ Outside of vmap they are what they were. Convolutions take the activation that f
 dense layers are batched products whose gradients come out as the weights lie, which spares a copy of each.
 """
 
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -25,17 +27,22 @@ def stack_well(network: nn.Module) -> None:
             layer.__class__ = StackedConvTranspose2d
         elif type(layer) is nn.Linear and layer.bias is not None:
             layer.__class__ = StackedLinear
-    for chain in network.modules():
-        if isinstance(chain, nn.Sequential):
-            for first, second in zip(chain, list(chain)[1:], strict=False):
-                if isinstance(first, StackedConv2d | StackedConvTranspose2d) and type(second) in _DONE:
-                    first.activation, second.__class__ = _DONE[type(second)]
+    chains = [list(chain) for chain in network.modules() if isinstance(chain, nn.Sequential)]
+    uses = Counter(layer for chain in chains for layer in chain)
+    for first, second in (pair for chain in chains for pair in pairwise(chain)):
+        fits = type(second) in _DONE and uses[first] == uses[second] == 1 and _is_plain(second)
+        if fits and isinstance(first, StackedConv2d | StackedConvTranspose2d):
+            first.activation, second.__class__ = _DONE[type(second)]
 
 
 def _fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     alike = isinstance(layer.padding, tuple) and len({*layer.padding}) == len({*layer.stride}) == 1
     plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
     return alike and plain and layer.bias is not None and max(layer.in_channels, layer.out_channels) <= _MOST_CHANNELS
+
+
+def _is_plain(activation: nn.Module) -> bool:
+    return getattr(activation, "alpha", 1.0) == 1.0  # of ELU, as the kernels have it
 
 
 class _DoneReLU(nn.ReLU):
@@ -65,7 +72,7 @@ class StackedConvTranspose2d(nn.ConvTranspose2d):
     activation = ""
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
-        if not transformed():
+        if not transformed() or output_size is not None:
             return super().forward(x, output_size)
         sizes = zip(x.shape[2:], self.kernel_size, self.output_padding, strict=True)
         stride, padding = self.stride[0], int(self.padding[0])

@@ -22,7 +22,7 @@ from unbraid.study.results import Result, Results
 from unbraid.study.work import Finish, Group, Options
 from unbraid.training import groups
 
-_STACK = 32  # runs of one program on an accelerator: more gain little, and take its memory
+_STACK = 32  # runs that train at once on an accelerator: more gain little, and take its memory
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _write_summary(out: Path, folders: Sequence[Path], errors: Mapping[int, str 
 
 
 def grouped(cells: Sequence[Cell], numbers: Sequence[int], options: Options) -> list[list[int]]:
-    """The runs called `numbers` in the groups that are trained as one program each, of `options.stack` at most."""
+    """The runs called `numbers` in the groups that train at once, of `options.stack` at most."""
     chosen = [cells[n].config for n in numbers]
     together = groups(chosen, stacked=options.stack > 1 if options.stack else None)
     most = options.stack or _STACK

@@ -1,4 +1,4 @@
-"""What an engine is given to do: a group of runs, trained as one program where that is quicker, scored and drawn.
+"""What an engine is given to do: a group of runs, trained at once where that is quicker, scored and drawn.
 
 It knows nothing of processes, machines or other groups: the same call in a worker of this machine, in a task of Ray or
 in a test.
@@ -79,7 +79,7 @@ class Options:
     jobs: int = 0  # groups side by side
     address: str = ""  # of a Ray cluster
     gpus: float = 1.0  # share of an accelerator that a group takes
-    stack: int = 0  # most runs that train as one program
+    stack: int = 0  # most runs that train at once
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Training: a run is a function of its config, and step s of a resumed run is step s of an unbroken one."""
+"""Training: a run is a function of its config, and step s of a resumed run is step s of an unbroken one.
+
+To the last bit on a CPU; on CUDA to rounding, since a recorded step takes other paths while it warms up.
+"""
 
 import dataclasses
 import math
@@ -164,22 +167,30 @@ def _train_group(
     check_installed(config.logger)
     device = runs.choose_device(config.device)
     datasets = _Datasets(given)
-    trainers = [Trainer(config, datasets.of(config), device) for _, config in members]
-    if show_progress and trainers[0].config.likelihood != config.likelihood:
-        _say_likelihood(trainers[0].config, datasets.of(config))
     errors: dict[Path, UnbraidError] = {}
+    likelihoods: dict[str, None] = {}  # those that were left to the images, once each
     memory_kept()
     with ExitStack() as locks:
         locks.enter_context(denormals_flushed())
         locks.enter_context(tensor_cores(device))
         at_step: dict[int, list[Member]] = {}  # members that were stopped apart go on apart
-        for (folder, _), trainer in zip(members, trainers, strict=True):
-            locks.enter_context(locked(folder))
-            if new:
-                _refuse_run(folder)  # another process may have come first
-            if runs.state(folder) != "finished":
-                member = _begin_or_go_on(folder, trainer, datasets.of(trainer.config))
-                at_step.setdefault(member.start, []).append(member)
+        for folder, own in members:
+            try:
+                dataset = datasets.of(own)
+                trainer = Trainer(own, dataset, device)
+                locks.enter_context(locked(folder))
+                if new:
+                    _refuse_run(folder)  # another process may have come first
+                if runs.state(folder) != "finished":
+                    member = _begin_or_go_on(folder, trainer, dataset)
+                    at_step.setdefault(member.start, []).append(member)
+            except UnbraidError as error:
+                errors[folder] = error
+                continue
+            if trainer.config.likelihood != own.likelihood:
+                likelihoods[_likelihood(trainer.config, dataset)] = None
+        for said in likelihoods if show_progress else ():
+            print(said, file=sys.stderr)  # noqa: T201
         with threads(config.threads):
             for together in at_step.values():
                 loop.run(together, program, show_progress=show_progress)
@@ -203,19 +214,20 @@ class _Datasets:
         return self._loaded[key]
 
 
-def _say_likelihood(config: Config, dataset: Dataset) -> None:
+def _likelihood(config: Config, dataset: Dataset) -> str:
     """What a likelihood that was left to the images became."""
     kind = "black and white" if dataset.binary else "in shades or colours"
     options = "".join(f", {name} {value}" for name, value in config.section("likelihood").items())
-    print(f"likelihood {config.likelihood}{options}, as the images are {kind}", file=sys.stderr)  # noqa: T201
+    return f"likelihood {config.likelihood}{options}, as the images are {kind}"
 
 
 def program(trainers: Sequence[Trainer]) -> Callable[[int], object]:
     """The step of all these, which may be of several kinds: what stacks is one program, on CUDA a recorded one."""
     kinds = [[trainers[index] for index in kind] for kind in alike(trainers)]
-    if all(kind[0].device.type == "cuda" and kind[0].config.optimizer in RECORDABLE for kind in kinds):
-        return recorded([Stack(kind) for kind in kinds])
-    steps = [kind[0].step if len(kind) == 1 else Stack(kind).step for kind in kinds]
+    on_cuda = trainers[0].device.type == "cuda"
+    quick = [kind for kind in kinds if on_cuda and kind[0].config.optimizer in RECORDABLE]
+    steps: list[Callable[[int], object]] = [recorded([Stack(kind) for kind in quick])] if quick else []
+    steps += [kind[0].step if len(kind) == 1 else Stack(kind).step for kind in kinds if kind not in quick]
 
     def program(step: int) -> None:
         for each in steps:

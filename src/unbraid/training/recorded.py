@@ -7,6 +7,7 @@ counter tells the recorded step which row is its own.
 
 import functools
 import importlib.util
+import math
 from collections.abc import Callable, Hashable, Sequence
 
 import torch
@@ -45,9 +46,15 @@ def _share_images(stacks: Sequence[Stack]) -> None:
             streams.setdefault(source, []).append(stack.members[index])
     for members in streams.values():
         if len(members) > 1:
-            shared = functools.lru_cache(maxsize=_AHEAD)(members[0].batches)
+            shared = functools.lru_cache(maxsize=_ahead(members[0], streams=1))(members[0].batches)
             for member in members:
                 member.batches = shared
+
+
+def _ahead(trainer: Trainer, streams: int) -> int:
+    """How many steps are made at once where each takes images from so many streams."""
+    images = 4 * trainer.config.batch_size * math.prod(trainer.model.image_shape)
+    return max(1, min(_AHEAD, _AHEAD_BYTES // (images * streams)))
 
 
 class _Recorded:
@@ -106,16 +113,15 @@ class _Recorded:
 
     def _make(self, step: int) -> None:
         """Fills the table from `step` on, in the same place each time, which is where the graph looks."""
+        first = self._stack.members[0]
+        count = _ahead(first, len(self._stack.streams))
+        self._made = range(step, min(step + count, max(first.config.steps, step + 1)))
+        made = {**self._stack.table(self._made), "rates": self._rates()}
         if self._graph is None:
-            image = self._stack.members[0].inputs(step).x
-            count = max(1, min(_AHEAD, _AHEAD_BYTES // (image.nbytes * len(self._stack.streams))))
-            self._made = range(step, step + count)
-            self._table = self._stack.table(self._made)
-            self._table["rates"] = self._rates()
+            self._table = made
         else:
-            self._made = range(step, step + len(self._made))
-            for name, value in {**self._stack.table(self._made), "rates": self._rates()}.items():
-                self._table[name].copy_(value)
+            for name, value in made.items():
+                self._table[name][: len(value)].copy_(value)
         self._row.zero_()
 
     def _rates(self) -> Tensor:

@@ -27,8 +27,12 @@ def stackable(configs: Sequence[Config]) -> list[list[int]]:
 
 
 def in_step(configs: Sequence[Config]) -> list[list[int]]:
-    """Indices of the configs that one loop can train, each kind of them as a program of its own."""
-    return _grouped([tuple(getattr(config, name) for name in _LOOP) for config in configs])
+    """Indices of the configs that one loop can train, kind after kind, each of them a program of its own."""
+    found = []
+    for group in _grouped([tuple(getattr(config, name) for name in _LOOP) for config in configs]):
+        kinds = stackable([configs[index] for index in group])
+        found.append([group[place] for kind in kinds for place in kind])
+    return found
 
 
 def alike(trainers: Sequence[Trainer]) -> list[list[int]]:

@@ -1,6 +1,6 @@
 """One model and what trains it: a step is a function of the config, the seed and the step's number."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,8 +41,7 @@ class Trainer:
         self.config = config = fitted(config, dataset)
         self.device, self.n_data = device, len(dataset)
         self.batches = _batches(config, dataset, device)
-        # names the stream of images: trainers of one source and one loop may share it
-        self.source = (config.seed, config.data, *config.section("data").items(), config.batch_size)
+        self.source = _source(config)
         self.model = runs.to_device(runs.build_model(config, dataset.image_shape), device)
         objective = OBJECTIVES[config.objective]
         self.objective: Callable[..., Terms] = objective.function
@@ -244,6 +243,12 @@ def step_along(optimizer: "Optimizer", rate: float | Tensor) -> None:
         group["lr"] = rate
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+
+
+def _source(config: Config) -> Hashable:
+    """Names the stream of images that `_batches` makes: trainers of one source and one loop may share it."""
+    paired = (config.pair_changes,) if OBJECTIVES[config.objective].pairs else ()
+    return (config.seed, config.data, *config.section("data").items(), config.batch_size, paired)
 
 
 def _batches(config: Config, dataset: Dataset, device: torch.device) -> Batches:
