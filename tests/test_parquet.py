@@ -123,6 +123,11 @@ def more_rows_than_it_says(path: Path) -> None:
     path.write_bytes(thrift.with_footer(content, {**thrift.footer(content), 3: (thrift.I64, 10)}))
 
 
+def many_rows(path: Path) -> None:
+    """Each of them would be a picture to look for."""
+    write(path, pa.table({"path": repeated("abc.png", 1_000_000)}))
+
+
 def columns_over_one_another(path: Path) -> None:
     write(path, pa.table({"path": ["a"] * 2000}), use_dictionary=False, data_page_size=1, write_batch_size=1)
     content = path.read_bytes()
@@ -141,7 +146,8 @@ BOMBS = {
     wide_letters: "takes more memory than a table of pictures can",
     long_names: "the names of the pictures in",
     tiny_pages: "it has more than 131,072 pages",
-    more_rows_than_it_says: "rows of 1 columns or more: a table of pictures has at most",
+    more_rows_than_it_says: "it has more rows than its footer says",
+    many_rows: "it has 1,000,000 rows in ",
     columns_over_one_another: "its columns take more room than it has",
 }
 LOAD = """

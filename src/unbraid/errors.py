@@ -16,6 +16,8 @@ class UnbraidError(ValueError):
 
 def printable(text: str) -> str:
     """One line: line breaks, control characters and broken Unicode as their escapes."""
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 

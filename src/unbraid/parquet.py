@@ -20,6 +20,7 @@ _USUAL_HEADER, _LONGEST_HEADER = 2**9, 2**18  # of a page, with the least and th
 _BEYOND = 100  # bytes that Arrow reads past the end of a column where a file calls itself the work of an old writer
 _LONGEST_FOOTER, _MOST_ITEMS = 2**22, 2**17
 _ROWS = 4000  # read together
+_ROWS_A_BYTE, _FEW_ROWS = 8, 2**16  # in a file; names that differ, or codes, take more than a bit each
 _DEPTH = 16  # of structures in one another
 
 _PLAIN = {1: 0, 2: 0, 3: 1, 7: 8}  # bytes of Thrift's kinds of a fixed length: true, false, byte, double
@@ -47,6 +48,7 @@ def opened(path: Path) -> Iterator[Any]:
     _refuse_bombs(path)
     with ParquetFile(path) as file:
         schema = file.schema_arrow
+        _refuse_rows(path, file.metadata.num_rows)
     if len(set(schema.names)) < len(schema.names):  # Arrow would keep each word once in the last of them alone
         raise ValueError("two of its columns have the same name")
     with ParquetFile(path, read_dictionary=[field.name for field in schema if is_words(field.type)]) as file:
@@ -55,8 +57,19 @@ def opened(path: Path) -> Iterator[Any]:
 
 def batches(file: Any, columns: list[str] | None = None) -> Iterator[Any]:
     """Record batches of at most `_ROWS` rows, none across two row groups: it is each of those that is bounded."""
+    left = file.metadata.num_rows  # which was looked at
     for group in range(file.num_row_groups):
-        yield from file.iter_batches(_ROWS, row_groups=[group], columns=columns, use_threads=False)
+        for batch in file.iter_batches(_ROWS, row_groups=[group], columns=columns, use_threads=False):
+            left -= batch.num_rows
+            if left < 0:
+                raise ValueError("it has more rows than its footer says")
+            yield batch
+
+
+def _refuse_rows(path: Path, rows: int) -> None:
+    """Each row of ours costs a picture, and a row that says what others say costs a file nothing."""
+    if rows > max(_FEW_ROWS, _ROWS_A_BYTE * path.stat().st_size):
+        raise ValueError(f"it has {rows:,} rows in {path.stat().st_size:,} bytes, which no names and no codes have")
 
 
 def is_words(kind: Any) -> bool:

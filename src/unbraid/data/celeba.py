@@ -3,7 +3,8 @@
 import os
 from array import array
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from unbraid.data.cache import cache_folder
 from unbraid.data.image_list import Pictures
@@ -40,7 +41,7 @@ def celeba(*, source: str = "", size: int = 64) -> Stored:
     )
 
 
-def _attributes(path: Path) -> tuple[list[str], dict[str, list[Any]]]:
+def _attributes(path: Path) -> tuple[list[str], dict[str, np.ndarray]]:
     """(names of files, attribute -> -1 or 1 of each): a count, a line of names, a line for each file."""
     names: list[str] = []
     values = array("b")
@@ -66,4 +67,4 @@ def _attributes(path: Path) -> tuple[list[str], dict[str, list[Any]]]:
         raise UnbraidError(f"{path} is not {_ATTRIBUTES} of CelebA: {' '.join(str(error).split())[:200]}") from None
     if any("/" in name or "\\" in name or name.startswith(".") for name in names):
         raise UnbraidError(f"{path} is not {_ATTRIBUTES} of CelebA: it names files outside of {_IMAGES}")
-    return names, {name: list(values[place :: len(attributes)]) for place, name in enumerate(attributes)}
+    return names, {name: np.array(values[place :: len(attributes)]) for place, name in enumerate(attributes)}

@@ -1,6 +1,7 @@
 """Which pictures: those below a folder, or those that a table names beside their factors."""
 
 import csv
+import hashlib
 import os
 import stat
 import sys
@@ -31,24 +32,27 @@ class Pictures:
 
     root: Path
     names: list[str]
-    columns: dict[str, list[Any]] = field(default_factory=dict)  # of factors, a value for each name
+    columns: dict[str, np.ndarray] = field(default_factory=dict)  # of factors: numbers, a word as its place in order
 
-    def stamps(self) -> list[tuple[str, int, int]]:
-        """(name, bytes, time of change in ns) of each: what the decoded pictures depend on."""
-        return [(name, *_stamp(self.root / name)) for name in self.names]
+    def digest(self) -> str:
+        """Of names, sizes and times of change: what the decoded pictures depend on."""
+        digest, root = hashlib.sha256(), f"{self.root}{os.sep}"
+        for name in self.names:
+            digest.update("{}\0{} {}\n".format(name, *_stamp(root + name)).encode(errors="surrogatepass"))
+        return digest.hexdigest()
 
     def labels(self, rows: np.ndarray) -> Listed:
         """Of the pictures in these rows: columns of whole numbers and of words become value indices in sorted order."""
-        indexed = {name: _indexed(np.array(column)[rows]) for name, column in self.columns.items()}
+        indexed = {name: _indexed(column[rows]) for name, column in self.columns.items()}
         sizes = tuple(size for _, size in indexed.values())
         kind = np.float64 if None in sizes else np.int64
         values = np.array([values for values, _ in indexed.values()], kind).reshape(len(indexed), len(rows)).T
         return Listed(tuple(indexed), sizes, np.ascontiguousarray(values))
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: str) -> tuple[int, int]:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116  a Path for each of millions takes longer than the look
     except (OSError, ValueError):
         return -1, -1
     return found.st_size, found.st_mtime_ns
@@ -118,9 +122,15 @@ def named_by(table: Path, factors: str) -> Pictures:
         )
     names = [_inside(root, str(name), table, row) for row, name in enumerate(columns[where], 2)]
     columns[where].clear()  # so that nothing is in memory twice
-    found: dict[str, list[Any]] = {}
+    found: dict[str, np.ndarray] = {}
     for name in dict.fromkeys(chosen):
         cells = columns[header.index(name)]
+        row = next((row for row, cell in enumerate(cells, 2) if cell is None or cell == ""), None)
+        if row is not None:
+            rest = ",".join(other for other in dict.fromkeys(chosen) if other != name) or "none"
+            raise UnbraidError(
+                f"row {row} of {table} has no value of {name}: fill it in, or leave the column out, by factors={rest}"
+            )
         found[name] = _factor(cells, name, table)
         cells.clear()
     return Pictures(root, names, found)
@@ -135,6 +145,8 @@ def _inside(root: Path, name: str, table: Path, row: int) -> str:
     """The path as a name relative to the root."""
     if len(name) > _LONGEST_NAME:
         raise UnbraidError(f"row {row} of {table} names a picture in {len(name):,} letters: no path has so many")
+    if os.name == "posix" and os.path.normpath(name) == name and not name.startswith(("/", ".")) and "\0" not in name:
+        return name  # as most are; a Path takes long for millions
     path = Path(os.path.normpath(root / name))
     if "\0" in name or not path.is_relative_to(Path(os.path.normpath(root))):
         raise UnbraidError(
@@ -144,17 +156,14 @@ def _inside(root: Path, name: str, table: Path, row: int) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _factor(cells: list[Any], name: str, table: Path) -> list[Any]:
-    """Numbers where every cell is one, else words."""
-    if any(cell is None or cell == "" for cell in cells):
-        row = next(row for row, cell in enumerate(cells, 2) if cell is None or cell == "")
-        raise UnbraidError(
-            f"row {row} of {table} has no value of {name}: fill it in, or leave the column out by factors="
-        )
+def _factor(cells: list[Any], name: str, table: Path) -> np.ndarray:
+    """Numbers where every cell is one, else the places of the words in their order."""
     try:
-        numbers = [float(cell) for cell in cells]
+        numbers = np.array([float(cell) for cell in cells])
     except (ValueError, TypeError, OverflowError):
-        return [str(cell) for cell in cells]
+        words = [str(cell) for cell in cells]
+        places = {word: place for place, word in enumerate(sorted({*words}))}
+        return np.fromiter(map(places.__getitem__, words), np.int64, len(words))
     if not np.isfinite(numbers).all():
         raise UnbraidError(f"{name} in {table} holds NaN or infinity: leave those rows out")
     return numbers
@@ -198,16 +207,15 @@ def _parquet(path: Path) -> tuple[list[str], list[list[Any]]]:
     try:
         with parquet.opened(path) as file:
             names = list(file.schema_arrow.names)
-            _refuse_more(path, file.metadata.num_rows, len(names))
+            rows = file.metadata.num_rows
+            _refuse_more(path, rows, len(names))
             for kind in file.schema_arrow.types:
                 plain = pyarrow.types.is_integer, pyarrow.types.is_floating, pyarrow.types.is_boolean
                 if not (parquet.is_words(kind) or any(test(kind) for test in plain)):
                     raise UnbraidError(f"{path} holds a column of {kind}: a table of pictures has words and numbers")
             columns: list[list[Any]] = [[] for _ in names]
-            rows, memory = 0, parquet.MEMORY
+            memory = parquet.MEMORY
             for batch in parquet.batches(file):
-                rows += batch.num_rows  # the footer's number may be another
-                _refuse_more(path, rows, len(names))
                 for column, more in zip(columns, batch.columns, strict=True):
                     cells = parquet.cells(more)
                     words = {cell for cell in cells if isinstance(cell, str)}  # each is in memory once

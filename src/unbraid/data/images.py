@@ -23,6 +23,7 @@ from unbraid.progress import progress
 COLOURS = {"auto": 0, "grey": 1, "rgb": 3}
 _SAMPLE = 64  # pictures that tell whether there is any colour
 _AT_ONCE = 32  # pictures a task
+_TRIED = 4096  # pictures from the first on of which one must be sound
 _SHOWN = 3  # of those that were skipped
 
 Result = TypeVar("Result")
@@ -94,12 +95,10 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
                         for row, each in zip(rows, found, strict=True)
                         if isinstance(each, UnbraidError)
                     )
+                    _refuse_none(skipped, tried=rows[-1] + 1, n=len(pictures.names))
                     good = [each for each in found if not isinstance(each, UnbraidError)]
                     if good:
                         yield np.stack(good)
-        if len(skipped) == len(pictures.names):
-            _, first, why = skipped[0]
-            raise UnbraidError(f"none of the {len(skipped):,} pictures can be read; the first, {_short(first)}: {why}")
 
     def notes(beside: Path) -> dict[str, Any]:
         if skipped:
@@ -108,7 +107,7 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
             _tell(skipped, len(pictures.names), listed)
         return {"skipped": [row for row, _, _ in skipped]}
 
-    identity = [str(pictures.root.resolve()), pictures.stamps(), size, crop, colour, cut]
+    identity = [str(pictures.root.resolve()), pictures.digest(), size, crop, colour, cut]
     found = cache.kept(name, identity, blocks, notes=notes)
     rows = np.delete(np.arange(len(pictures.names)), found.notes["skipped"])
     names = [pictures.names[row] for row in rows]
@@ -145,6 +144,14 @@ def _in_order(
     finally:
         for _, future in ahead:
             future.cancel()
+
+
+def _refuse_none(skipped: list[tuple[int, str, str]], *, tried: int, n: int) -> None:
+    """Where many in a row cannot be read, the list is of other pictures, and trying millions takes long."""
+    if len(skipped) == tried >= min(n, _TRIED):
+        _, first, why = skipped[0]
+        of = "first " if tried < n else ""
+        raise UnbraidError(f"none of the {of}{tried:,} pictures can be read; the first, {_short(first)}: {why}")
 
 
 def _short(name: str) -> str:
