@@ -111,7 +111,7 @@ class TestMistakes:
             ("train --steps x", "steps must be a whole number, not 'x'"),
             ("train --objective beta_va", 'there is no objective called "beta_va"; did you mean "beta_vae"?'),
             ("train --model swft", 'there is no model called "swft"; did you mean "swift"?'),
-            ("train --data ball", 'there is no data set called "ball"; did you mean "balls"?'),
+            ("train --data ball", 'there is no data set or folder called "ball"; did you mean "balls"?'),
             (
                 "train --data dsprites --n-balls 2",
                 '"n_balls" is an option of data balls, and this run has data dsprites',
@@ -148,7 +148,7 @@ class TestMistakes:
             ("select nowhere", "nowhere holds 0 finished run(s)"),
             ("data", "the following arguments are required: ACTION"),
             ("data shwo balls", "argument ACTION: invalid choice: 'shwo'"),
-            ("data show ball", 'there is no data set called "ball"; did you mean "balls"?'),
+            ("data show ball", 'there is no data set or folder called "ball"; did you mean "balls"?'),
             ("data show balls n_bals=2", 'there is no setting called "n_bals"; did you mean "n_balls"?'),
             ("data show balls n_balls", "n_balls must be a whole number, not ''"),
             ("data show balls n_balls=9", "n_balls must be from 1 to 5"),

@@ -133,7 +133,7 @@ class TestEncode:
             UnbraidError, match=r'no kind of file for codes called ".txt".*allowed: .csv, .npz, .parquet'
         ):
             codes.encode(trained, squares(), tmp_path / "codes.txt")
-        with pytest.raises(UnbraidError, match=r"takes images \[1, 16, 16\], and these are \[1, 8, 8\]: resize them"):
+        with pytest.raises(UnbraidError, match=r"takes images of 1x16x16 .* and these are 1x8x8: convert them"):
             codes.encode(trained, from_arrays(np.zeros((3, 8, 8))), tmp_path / "codes.csv")
         assert list(tmp_path.iterdir()) == []
 
@@ -480,7 +480,7 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
-            (["encode", "RUN", "nothing", "-o", "x.csv"], 'there is no data set called "nothing"'),
+            (["encode", "RUN", "nothing", "-o", "x.csv"], 'there is no data set or folder called "nothing"'),
             (["encode", "RUN", "nothing.npy", "-o", "x.csv"], "nothing.npy"),
             (["encode", "RUN", "nothing.csv", "-o", "x.csv"], "there is nothing at nothing.csv"),
             (["encode", "RUN", "nothing.png", "-o", "x.csv"], "nothing.png is not a file of a picture"),

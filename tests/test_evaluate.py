@@ -16,6 +16,7 @@ from unbraid import evaluate, runs
 from unbraid.data import from_arrays
 from unbraid.data.balls import balls
 from unbraid.errors import UnbraidError
+from unbraid.information import entropy, equal_width_bins, mutual_information
 from unbraid.runs import Run
 from unbraid.types import Dataset
 
@@ -85,7 +86,16 @@ class TestInformation:
         codes = np.stack([factors[:, 1] * -3.0 + 1, factors[:, 2] % 2 + 0.0, np.zeros(600)], axis=1)
         found = evaluate.normalised_mutual_information(codes, factors, (4, 5, 30))
         expected = [[0, 1, 0], [0, 0, math.log(2) / math.log(30)], [0, 0, 0]]
-        assert found == pytest.approx(np.array(expected), abs=1e-9)
+        assert found == pytest.approx(np.array(expected), abs=0.01)
+
+    def test_few_images_tell_nothing_by_chance(self) -> None:
+        rng = np.random.default_rng(0)
+        codes, factor = rng.normal(size=(300, 6)), rng.integers(0, 10, (300, 1))
+        codes[:, 0] = factor[:, 0]
+        found = evaluate.normalised_mutual_information(codes, factor, (10,))[:, 0]
+        assert found[0] == pytest.approx(1) and found[1:].max() < 0.03
+        plain = mutual_information(equal_width_bins(codes), factor) / entropy(factor)
+        assert plain[1:].min() > 0.06  # what is taken off
 
     def test_continuous_factors_are_binned(self) -> None:
         factor = np.linspace(0, 1, 4000)

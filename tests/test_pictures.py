@@ -45,6 +45,12 @@ def test_without_factors(run: Run) -> None:
     assert drawn(run) == ALWAYS | OF_LATENTS
 
 
+def test_before_the_first_row_of_the_log(run: Run) -> None:
+    (run.path / runs.LOG).unlink()
+    pictures.finish(run)
+    assert drawn(run) == (ALWAYS | OF_FACTORS | OF_LATENTS) - {"training_curves.png"}
+
+
 def test_a_run_whose_latents_are_all_unused_is_drawn_too(run: Run) -> None:
     run.model.close([0, 1, 2])
     assert pictures.finish(run)["posterior_variance"] == [1, 1, 1]

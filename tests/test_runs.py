@@ -210,6 +210,7 @@ class TestLoad:
 
     def test_no_weights(self, folder: Path) -> None:
         (folder / runs.WEIGHTS).unlink()
+        runs.write_facts(folder, {**runs.read_facts(folder), "state": "stopped"})
         assert "holds no weights yet" in self.refused(folder)
 
     @pytest.mark.parametrize("keep", [0, 4, 8, 200, -1, -1000])
@@ -238,6 +239,10 @@ class TestLoad:
         change(tensors)
         save_file(tensors, folder / runs.WEIGHTS)
         assert "does not fit the model of its config" in self.refused(folder)
+
+    def test_a_finished_run_without_its_weights(self, folder: Path) -> None:
+        (folder / runs.WEIGHTS).unlink()
+        assert "weights.safetensors is missing: put it back" in self.refused(folder)
 
     def test_weights_without_our_metadata_still_load(self, folder: Path, trained: Run) -> None:
         save_file(load_file(folder / runs.WEIGHTS), folder / runs.WEIGHTS)
@@ -279,7 +284,7 @@ class TestLoad:
     @pytest.mark.parametrize("content", ["", "{", "[]", "null", "\xff", "[" * 100_000])
     def test_broken_facts(self, folder: Path, content: str) -> None:
         (folder / runs.FACTS).write_text(content, encoding="latin-1")
-        assert "is missing or damaged" in self.refused(folder)
+        assert "is damaged" in self.refused(folder)
 
     def test_missing_facts(self, folder: Path) -> None:
         (folder / runs.FACTS).unlink()
@@ -351,7 +356,7 @@ class TestScores:
 
     def test_damage(self, tmp_path: Path) -> None:
         (tmp_path / runs.SCORES).write_text("[")
-        with pytest.raises(UnbraidError, match="is missing or damaged"):
+        with pytest.raises(UnbraidError, match="is damaged"):
             runs.read_scores(tmp_path)
 
 

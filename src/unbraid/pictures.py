@@ -44,12 +44,13 @@ def finish(
     tasks: list[Callable[[], None]] = [
         partial(_draw_traversals, run, image, variance, encoded, found, span, theme),
         partial(draw_reconstructions, run, dataset, theme=theme),
-        partial(draw_curves, run, theme=theme),
         *_animations(run, image, variance, encoded, span, theme),
     ]
     if dataset.factor_names:
         tasks += [partial(_draw_information, run, found, theme), partial(_draw_against, run, dataset, encoded, theme)]
     tasks.append(partial(_draw_variance, run, variance, theme))
+    if run.log:  # of a run that was stopped before its first row there are no curves yet
+        tasks.append(partial(draw_curves, run, theme=theme))
     with progress("figures", len(tasks), "pictures", show=show) as bar:
         for task in tasks:
             task()

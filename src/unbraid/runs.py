@@ -101,7 +101,8 @@ def read_json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise UnbraidError(f"{file} is missing or damaged: it must hold the JSON object that unbraid wrote")
+        kind = "damaged" if file.exists() else "missing"
+        raise UnbraidError(f"{file} is {kind}: it must hold the JSON object that unbraid wrote")
     return value
 
 
@@ -577,6 +578,8 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
     config = read_config(folder)
     facts = read_facts(folder)
     source = next((folder / name for name in (WEIGHTS, CHECKPOINT) if (folder / name).is_file()), None)
+    if source is None and facts.get("state") == "finished":
+        raise UnbraidError(f"{folder / WEIGHTS} is missing: put it back, or train the run again")
     if source is None:
         raise UnbraidError(f"{folder} holds no weights yet: the run was stopped before its first checkpoint")
     shape = facts.get("image_shape")

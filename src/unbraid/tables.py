@@ -101,7 +101,9 @@ def show_config(config: "Config") -> None:
 def show_dataset(name: str, dataset: "Dataset", found: "Survey") -> None:
     """Size, levels, duplicates, and of each factor its values and how many images share one."""
     channels, height, width = dataset.image_shape
-    kind = "black and white" if dataset.binary else "grey" if channels == 1 else f"{channels} channels"
+    kind = "grey" if channels == 1 else f"{channels} channels"
+    if dataset.binary:
+        kind = "black and white" if channels == 1 else f"{kind}, each of 0 or 255"
     looked_at = "" if len(found.indices) == len(dataset) else f" (of {len(found.indices):,} images looked at)"
     print(  # noqa: T201
         f"{name}: {len(dataset):,} images, {height}x{width}, {kind}\n"

@@ -102,7 +102,7 @@ def test_options_are_plain_and_described(name):
 
 
 def test_load_refuses_what_it_does_not_know():
-    with pytest.raises(UnbraidError, match='no data set called "dsprite"; did you mean "dsprites"'):
+    with pytest.raises(UnbraidError, match='no data set or folder called "dsprite"; did you mean "dsprites"'):
         load("dsprite")
     with pytest.raises(UnbraidError, match='no option "n_ball"; did you mean "n_balls"'):
         load("balls", n_ball=2)

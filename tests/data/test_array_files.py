@@ -46,6 +46,15 @@ def all_of(path: Path) -> np.ndarray:
 
 
 class TestRead:
+    def test_what_is_left_alone_is_said_once(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        path = written(tmp_path / "a.npz", images=GREY, labels=FACTORS[:, 0])
+        all_of(path)
+        assert 'images is read, and labels left alone (factors are read from an array [N, F] called "factors"' in (
+            capsys.readouterr().err
+        )
+        all_of(path)
+        assert capsys.readouterr().err == ""
+
     @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.h5", "a.HDF5"])
     @pytest.mark.parametrize("at_once", [1, 1000, 2**24])
     def test_layouts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, at_once: int) -> None:

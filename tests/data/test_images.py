@@ -331,5 +331,5 @@ class TestNames:
 
     @pytest.mark.parametrize("name", ["", "nowhere", "a/b", "x.png", "x" * 5000, "nul\0", "~no user/x"])
     def test_of_nothing(self, name: str) -> None:
-        with pytest.raises(UnbraidError, match=r"is no data|there is no data set called"):
+        with pytest.raises(UnbraidError, match=r"is no data|there is no data set or folder called"):
             at(name)

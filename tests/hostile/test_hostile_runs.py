@@ -370,10 +370,10 @@ class TestSizes:
     def test_numbers_beyond_floats(self, folder: Path, number: str) -> None:
         for file, read in ((runs.FACTS, runs.read_facts), (runs.STATISTICS, runs.read_statistics)):
             (folder / file).write_text(f'{{"seconds": {number}}}')
-            with pytest.raises(UnbraidError, match="is missing or damaged"):
+            with pytest.raises(UnbraidError, match="is damaged"):
                 read(folder)
         (folder / runs.SCORES).write_text(f'{{"metrics": {{"mig": {{"score": {number}}}}}}}')
-        with pytest.raises(UnbraidError, match="is missing or damaged"):
+        with pytest.raises(UnbraidError, match="is damaged"):
             runs.read_scores(folder)
 
     @pytest.mark.parametrize(
@@ -496,8 +496,8 @@ class TestCommands:
         ("file", "content", "sentence"),
         [
             (runs.CONFIG, "!!python/object/apply:os.system [exit]", "is not a config in YAML"),
-            (runs.CONFIG, "data: nowhere", "there is no data set called"),
-            (runs.FACTS, "[]", "is missing or damaged"),
+            (runs.CONFIG, "data: nowhere", "there is no data set or folder called"),
+            (runs.FACTS, "[]", "is damaged"),
             (runs.FACTS, "{}", "image_shape must be three whole numbers"),
             (runs.WEIGHTS, "junk", "cannot read"),
             (runs.LOG, "step\nx\n", "log.csv is damaged"),

@@ -60,7 +60,7 @@ class TestRows:
     def test_a_damaged_run_is_a_row_that_says_so(self, out: Path) -> None:
         (out / "a" / runs.FACTS).write_text("{")
         row = table.rows(out)[2]
-        assert row["state"] == "damaged" and "missing or damaged" in row["error"] and row["beta"] is None
+        assert row["state"] == "damaged" and "damaged" in row["error"] and row["beta"] is None
 
     def test_no_study(self, tmp_path: Path) -> None:
         with pytest.raises(UnbraidError, match="is not the folder of a study: it holds no run"):

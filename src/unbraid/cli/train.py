@@ -49,7 +49,7 @@ def _escaped(text: str) -> str:
 
 
 def _run_train(chosen: argparse.Namespace) -> None:
-    from unbraid import config, tables, training
+    from unbraid import config, runs, tables, training
 
     values = {k.removeprefix("set_"): v for k, v in vars(chosen).items() if k.startswith("set_") and v is not None}
     if chosen.resume is not None:
@@ -60,6 +60,8 @@ def _run_train(chosen: argparse.Namespace) -> None:
         ]
         if given:
             raise UnbraidError(f"--resume takes the settings of the run as they are: drop {', '.join(given)}")
+        if runs.state(chosen.resume) == "finished":
+            print(f"{chosen.resume} is finished: there is nothing left to train")
         run = training.resume(chosen.resume, device=values.get("device"))
     else:
         resolved = config.resolve({**(config.read(chosen.config) if chosen.config else {}), **values})

@@ -37,10 +37,13 @@ def encode(
     path, n = Path(out), len(dataset)
     tables.check_name(path)
     if tuple(dataset.image_shape) != tuple(run.model.image_shape):
-        shapes = list(run.model.image_shape), list(dataset.image_shape)
-        raise UnbraidError(f"this run takes images {shapes[0]}, and these are {shapes[1]}: resize them")
-    found = names if names is not None else getattr(dataset, "names", ())
-    named = [name.encode(errors="backslashreplace").decode() for name in found]  # no table takes bytes that are no text
+        wanted, found = ("x".join(map(str, shape)) for shape in (run.model.image_shape, dataset.image_shape))
+        raise UnbraidError(
+            f"this run takes images of {wanted} (channels, height, width), and these are {found}: convert them, or "
+            "give files of pictures, which are made to fit"
+        )
+    known = names if names is not None else getattr(dataset, "names", ())
+    named = [name.encode(errors="backslashreplace").decode() for name in known]  # no table takes bytes that are no text
     index = np.array(named, np.str_) if named else np.arange(n)
 
     def parts() -> Iterator[Part]:

@@ -47,7 +47,9 @@ DATASETS: dict[str, Data] = {
     "shapes3d_like": Data(
         shapes3d_like, "an object in a coloured room, ray-cast: 480,000 images of 6 factors, no file"
     ),
-    "xy_squares": Data(xy_squares, "three squares on a grid that do not overlap: 262,144 images (Michlo 2023)"),
+    "xy_squares": Data(
+        xy_squares, "a red, a green and a blue square, anywhere on a grid: 262,144 images (Michlo 2023)"
+    ),
     "shapes3d": Data(shapes3d, "3D Shapes, 480,000 images of 6 factors, from its file (Burgess & Kim 2018)"),
     "mpi3d_toy": Data(mpi3d_toy, "MPI3D, a robot arm, simply drawn: 1,036,800 images of 7 factors (Gondal 2019)"),
     "mpi3d_realistic": Data(mpi3d_realistic, "MPI3D, drawn with light and materials (Gondal 2019)"),
@@ -79,7 +81,7 @@ def at(name: str) -> tuple[str, dict[str, str]]:
             f'"{name[:200]}" is no data: give a folder of images, a table of their paths ({", ".join(TABLES)}), '
             f"a file of arrays ({', '.join(SUFFIXES)}) or a name from `unbraid data list`"
         )
-    lookup(DATASETS, name, "data set")
+    lookup(DATASETS, name, "data set or folder")
     raise AssertionError  # the look-up has refused it
 
 

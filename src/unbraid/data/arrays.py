@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from unbraid.data.array_files import Array
 from unbraid.data.labels import Listed
 from unbraid.data.pixels import Pixels
 from unbraid.data.stored import Stored
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.progress import progress
 
 _CHANNELS = (1, 3)  # grey and RGB
@@ -22,6 +23,8 @@ _MOST_FACTORS, _MOST_VALUES = 256, 2**26
 _LARGEST_INDEX = 2**16
 _WIDEST = 8  # bytes of a number
 _AT_ONCE = 2**24  # bytes read from a file
+_OURS = ("factors", "factor_names")
+_HINT = ' (factors are read from an array [N, F] called "factors", their names from "factor_names")'
 
 
 def from_arrays(images: Any, factors: Any = None, factor_names: Sequence[str] | None = None) -> Stored:
@@ -59,13 +62,20 @@ def arrays(*, path: str = "") -> Stored:
         name = _images_among(found, source)
         truth_or_bytes = found[name].dtype.kind != "f"
         labels = _labels_among(found, found[name].shape[0])
+        others = [printable(other) for other in found if other not in (name, *_OURS)]
+
+    def tell(beside: Path) -> dict[str, Any]:
+        """Once, when the images are first read."""
+        if others:
+            print(f"{source}: {name} is read, and {', '.join(others)[:200]} left alone{_HINT}", file=sys.stderr)  # noqa: T201
+        return {}
 
     def blocks() -> Iterator[np.ndarray]:
         with array_files.opened(source) as found:
             yield from blocks_of(found[name])
 
     identity = [str(source.resolve()), *cache.stamp(source), name]
-    kept = cache.kept("arrays", identity, blocks, stretch=truth_or_bytes)
+    kept = cache.kept("arrays", identity, blocks, stretch=truth_or_bytes, notes=tell)
     return Stored(kept.pixels, labels, kept.binary)
 
 

@@ -56,7 +56,8 @@ def scream_dsprites(*, painting: str = "", source: str = "drawn") -> "Painted":
     """
     path = Path(os.path.expanduser(painting))  # noqa: PTH111 - of an unknown user it stays as it is
     if not painting or not path.is_file():
-        raise UnbraidError(f'painting must be the path of a picture of The Scream, and there is none at "{painting}"')
+        there = f'there is none at "{painting}"' if painting else "none is given"
+        raise UnbraidError(f"painting=FILE must be a picture of The Scream, or any other, and {there}")
     try:
         scream = image_files.whole(path, _LARGEST_PAINTING)
     except UnbraidError as error:

@@ -35,9 +35,15 @@ def found(data: str, source: str, files: Sequence[Published], *, unpacked: bool 
             raise UnbraidError(f'source must be {_described(files)} of {data}, and "{source}" is {kind}')
         return path
     folder = cache_folder() / data
-    for file in files:
-        if not (folder / file.name).exists():
-            _fetch(data, file, folder)
+    missing = [file for file in files if not (folder / file.name).exists()]
+    for number, file in enumerate(missing):
+        problems = _fetch(file, folder)
+        if problems:
+            addresses = " ".join(left.urls[0] for left in missing[number:])
+            raise UnbraidError(
+                f"{data} needs {file.name}, which could not be downloaded ({'; '.join(problems)}): fetch {addresses} "
+                f"and put {'it' if file is missing[-1] else 'them'} into {folder}, or say where by source=PATH"
+            )
     return folder if len(files) > 1 else folder / files[0].name
 
 
@@ -45,21 +51,18 @@ def _described(files: Sequence[Published]) -> str:
     return f"the file {files[0].name}" if len(files) == 1 else "the folder with the files"
 
 
-def _fetch(data: str, file: Published, folder: Path) -> None:
-    problems = []
+def _fetch(file: Published, folder: Path) -> list[str]:
+    """Downloads the file; returns why it could not, [] where it could."""
     try:
         import pooch
     except ImportError:
-        problems = ['pip install "unbraid[download]" lets this do it']
-    else:
-        pooch.get_logger().setLevel("WARNING")
-        for url in file.urls:
-            try:
-                pooch.retrieve(url, known_hash=f"md5:{file.md5}", fname=file.name, path=folder)
-                return
-            except Exception as error:  # whatever a network can do
-                problems.append(f"{type(error).__name__} from {url}")
-    raise UnbraidError(
-        f"{data} needs {file.name}, which could not be downloaded ({'; '.join(problems)}): fetch {file.urls[0]} and "
-        f"put it into {folder}, or say where it is by source="
-    )
+        return ['pip install "unbraid[download]" lets this do it']
+    pooch.get_logger().setLevel("WARNING")
+    problems = []
+    for url in file.urls:
+        try:
+            pooch.retrieve(url, known_hash=f"md5:{file.md5}", fname=file.name, path=folder)
+            return []
+        except Exception as error:  # whatever a network can do
+            problems.append(f"{type(error).__name__} from {url}")
+    return problems

@@ -37,7 +37,7 @@ class Gathered:
 def gather(path: Path, name: str, shown: Shown | None) -> Gathered:
     """The run at `path` under a name for the page; `shown` is the data it was trained on, where they can be had."""
     config, facts, log, state = runs.read_config(path), runs.read_facts(path), runs.read_log(path), runs.state(path)
-    run = _load(path, shown)
+    run = _load(path, state, shown)
     size, factors = config.latent_dim, shown.dataset.factor_names if shown else ()
     latents = {**_unknown(size), **_of_log(log, size)}
     statistics = _of_statistics(path, size, factors) if state == "finished" else {}
@@ -78,8 +78,8 @@ def gather(path: Path, name: str, shown: Shown | None) -> Gathered:
     return Gathered(_plain(summary), _plain(details), {} if run is None else _nets(run, shown))
 
 
-def _load(path: Path, shown: Shown | None) -> Run | None:
-    if not any((path / name).is_file() for name in (runs.WEIGHTS, runs.CHECKPOINT)):
+def _load(path: Path, state: str, shown: Shown | None) -> Run | None:
+    if state != "finished" and not (path / runs.CHECKPOINT).is_file():
         return None
     return runs.load(path, "cpu", shown.dataset if shown else None)
 
