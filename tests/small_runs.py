@@ -33,6 +33,7 @@ RUNS: dict[str, dict[str, Any]] = {
     },
     "adagrad": {"objective": "beta_vae", "optimizer": "adagrad", "adagrad_start": 0.1, "lr": 1e-2},
     "rmsprop": {"objective": "beta_tcvae", "optimizer": "rmsprop", "momentum": 0.9, "lr": 1e-4},
+    "muon": {"objective": "beta_vae", "optimizer": "muon", "lr": 1e-2, "clip": 20.0},
     "sgd": {"objective": "dip_vae_i", "optimizer": "sgd", "momentum": 0.9, "lr": 1e-4, "clip": 50.0},
 }
 TIMES = ("seconds", "images_per_s")

@@ -144,7 +144,10 @@ class TestResolve:
         [
             ({"objective": "beta_va"}, 'there is no objective called "beta_va"; did you mean "beta_vae"? (allowed: '),
             ({"model": "burges"}, 'there is no model called "burges"; did you mean "burgess"? (allowed: '),
-            ({"data": "dsprite"}, 'there is no data set or folder called "dsprite"; did you mean "dsprites"? (allowed: '),
+            (
+                {"data": "dsprite"},
+                'there is no data set or folder called "dsprite"; did you mean "dsprites"? (allowed: ',
+            ),
             ({"likelihood": "bernouli"}, 'there is no likelihood called "bernouli"; did you mean "bernoulli"?'),
             ({"optimizer": "adan"}, 'there is no optimizer called "adan"; did you mean "adam"?'),
             ({"bta": 3}, 'there is no setting called "bta"; did you mean "beta"? (this run takes: '),

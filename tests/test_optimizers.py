@@ -34,6 +34,16 @@ def rmsprop(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: 
     return w - lr * s["b"]
 
 
+def muon(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: float) -> np.ndarray:
+    """Singular values go the way of the polynomial; singular vectors stay."""
+    s["b"] = 0.9 * s.get("b", 0) + g
+    u, values, v = np.linalg.svd((g + 0.9 * s["b"]).reshape(len(w), -1), full_matrices=False)
+    values = values / np.sqrt(np.square(values).sum())
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return w - lr * 0.2 * np.sqrt(max(u.shape[0], v.shape[1])) * ((u * values) @ v).reshape(w.shape)
+
+
 def sgd(w: np.ndarray, g: np.ndarray, s: dict[str, np.ndarray], t: int, lr: float) -> np.ndarray:
     s["b"] = 0.9 * s.get("b", 0) + g
     return w - lr * s["b"]
@@ -44,6 +54,7 @@ RULES: dict[str, tuple[Rule, dict[str, float]]] = {
     "adamw": (adamw, {"adam_beta1": 0.8, "adam_beta2": 0.95, "adam_eps": 1e-3, "weight_decay": 0.3}),
     "adagrad": (adagrad, {"adagrad_start": 0.1}),
     "rmsprop": (rmsprop, {"rmsprop_decay": 0.7, "momentum": 0.9}),
+    "muon": (muon, {"muon_momentum": 0.9}),
     "sgd": (sgd, {"momentum": 0.9}),
 }
 
@@ -64,6 +75,32 @@ def test_follows_its_rule(name: str, layout: torch.memory_format) -> None:
         optimizer.step()
         weights = rule(weights, gradient, state, step, lr)
     np.testing.assert_allclose(parameter.detach().numpy(), weights, rtol=2e-4, atol=2e-5)
+
+
+def test_muon_steps_biases_as_adam_does() -> None:
+    ours, theirs = (torch.linspace(-1, 1, 5).requires_grad_() for _ in range(2))
+    optimizers = [
+        (ours, OPTIMIZERS["muon"]([ours], adam_beta1=0.8, adam_beta2=0.95, adam_eps=1e-3)),
+        (theirs, OPTIMIZERS["adam"]([theirs], adam_beta1=0.8, adam_beta2=0.95, adam_eps=1e-3)),
+    ]
+    for step in range(STEPS):
+        for parameter, optimizer in optimizers:
+            parameter.grad = torch.sin(torch.arange(5) + step)
+            optimizer.param_groups[0]["lr"] = 0.1 / (step + 1)
+            optimizer.step()
+    assert torch.equal(ours, theirs)
+
+
+def test_muon_makes_wide_and_tall_matrices_orthogonal() -> None:
+    for shape in ((6, 40), (40, 6)):
+        weight = torch.zeros(shape, requires_grad=True)
+        optimizer = OPTIMIZERS["muon"]([weight])
+        weight.grad = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        optimizer.param_groups[0]["lr"] = 1.0
+        optimizer.step()
+        singular = torch.linalg.svdvals(weight.detach()) / (0.2 * 40**0.5)
+        assert singular.min() > 0.6 and singular.max() < 1.3
+        assert float(weight.detach().square().mean().sqrt()) == pytest.approx(0.2, rel=0.2)
 
 
 def test_every_optimizer_has_its_rule() -> None:

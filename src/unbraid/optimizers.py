@@ -47,6 +47,20 @@ def rmsprop(params: "Parameters", *, rmsprop_decay: float = 0.99, momentum: floa
     return RMSprop(params, lr=0.0, alpha=rmsprop_decay, momentum=momentum)
 
 
+def muon(
+    params: "Parameters",
+    *,
+    muon_momentum: float = 0.95,
+    adam_beta1: float = 0.9,
+    adam_beta2: float = 0.999,
+    adam_eps: float = 1e-8,
+) -> "Optimizer":
+    """Jordan 2024: orthogonal steps for matrices and kernels, of the length that Adam's have; Adam for biases."""
+    from unbraid.muon import Muon
+
+    return Muon(params, momentum=muon_momentum, betas=(adam_beta1, adam_beta2), eps=adam_eps)
+
+
 def sgd(params: "Parameters", *, momentum: float = 0.0) -> "Optimizer":
     from torch.optim import SGD
 
@@ -58,5 +72,6 @@ OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {
     "adamw": adamw,
     "adagrad": adagrad,
     "rmsprop": rmsprop,
+    "muon": muon,
     "sgd": sgd,
 }

@@ -1,0 +1,78 @@
+"""Muon: momentum whose matrices are made orthogonal before they are a step, so that no direction is left behind."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.adam import adam
+
+_ITERATIONS, _COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)  # Jordan's, which leave singular values within .7 and 1.2
+_AS_ADAM = 0.2  # the root mean square of a step of Adam's, in its learning rate (Liu 2025)
+
+
+class Muon(Optimizer):
+    """Jordan 2024, with Nesterov's momentum, for weights of two axes and more; Adam for the others, as biases are.
+
+    A kernel of a convolution counts as a matrix with a row for each entry of its first axis. A step is as long as one
+    of Adam's would be at the same learning rate (Liu 2025). torch.optim.Muon takes matrices alone, and rounds to
+    bfloat16.
+    """
+
+    def __init__(self, params: Iterable[Tensor], *, momentum: float, betas: tuple[float, float], eps: float) -> None:
+        super().__init__(params, {"lr": 0.0, "momentum": momentum, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            given = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for weight in given:
+                if weight.dim() > 1:
+                    self._step_matrix(weight, group["lr"], group["momentum"])
+            self._step_others([parameter for parameter in given if parameter.dim() < 2], group)
+
+    def _step_matrix(self, weight: Tensor, lr: float, momentum: float) -> None:
+        state, gradient = self.state[weight], weight.grad
+        assert gradient is not None
+        if not state:
+            state["momentum"] = torch.zeros_like(weight)
+        average = state["momentum"].mul_(momentum).add_(gradient)
+        matrix = gradient.add(average, alpha=momentum).reshape(len(weight), -1)
+        length = _AS_ADAM * max(matrix.shape) ** 0.5
+        weight.sub_(_orthogonal(matrix).reshape(weight.shape), alpha=lr * length)
+
+    def _step_others(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                zeros = {"exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
+                self.state[parameter] |= {"step": torch.zeros((), device=parameter.device), **zeros}
+        states = [self.state[parameter] for parameter in parameters]
+        if states:
+            adam(
+                parameters,
+                [parameter.grad for parameter in parameters if parameter.grad is not None],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                [state["step"] for state in states],
+                fused=True,
+                amsgrad=False,
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                lr=group["lr"],
+                weight_decay=0.0,
+                eps=group["eps"],
+                maximize=False,
+            )
+
+
+def _orthogonal(matrix: Tensor) -> Tensor:
+    """The matrix with singular values of about 1, by Newton and Schulz's iteration along its shorter side."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.T if tall else matrix) / (matrix.norm() + 1e-7)
+    a, b, c = _COEFFICIENTS
+    for _ in range(_ITERATIONS):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.T if tall else x
