@@ -150,7 +150,7 @@ class TestPainted:
         (tmp_path / "x.png").write_bytes(b"junk")
         with pytest.raises(UnbraidError, match="cannot be read as a picture"):
             load("scream_dsprites", painting=str(tmp_path / "x.png"))
-        with pytest.raises(UnbraidError, match='there is none at ""'):
+        with pytest.raises(UnbraidError, match="and none is given"):
             load("scream_dsprites")
         data_files.pictures(tmp_path, 1)
         with pytest.raises(UnbraidError, match="has 12x12 pixels, and each side needs 65"):

@@ -503,7 +503,6 @@ class TestCommands:
             (runs.LOG, "step\nx\n", "log.csv is damaged"),
             (runs.LOG, "step,loss\n", "training curves need at least one row"),
             (runs.LOG, "a,b\n1,2\n", "training curves need the column"),
-            (runs.LOG, "", "training curves need the column"),
             (runs.LOG, "step,loss\ninf,1\n", "log.csv is damaged"),
             (runs.LOG, f"step,loss\n1{'0' * 400},1\n", "log.csv is damaged"),
             (runs.SCORES, '{"metrics": []}', "scores.json is damaged"),
