@@ -45,8 +45,11 @@ def test_without_factors(run: Run) -> None:
     assert drawn(run) == ALWAYS | OF_LATENTS
 
 
-def test_before_the_first_row_of_the_log(run: Run) -> None:
+@pytest.mark.parametrize("there", [False, True])
+def test_before_the_first_row_of_the_log(run: Run, there: bool) -> None:
     (run.path / runs.LOG).unlink()
+    if there:
+        (run.path / runs.LOG).touch()
     pictures.finish(run)
     assert drawn(run) == (ALWAYS | OF_FACTORS | OF_LATENTS) - {"training_curves.png"}
 

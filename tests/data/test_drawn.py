@@ -152,6 +152,8 @@ class TestPainted:
             load("scream_dsprites", painting=str(tmp_path / "x.png"))
         with pytest.raises(UnbraidError, match="and none is given"):
             load("scream_dsprites")
+        with pytest.raises(UnbraidError, match=r'there is none at ".*y\.png"'):
+            load("scream_dsprites", painting=str(tmp_path / "y.png"))
         data_files.pictures(tmp_path, 1)
         with pytest.raises(UnbraidError, match="has 12x12 pixels, and each side needs 65"):
             load("scream_dsprites", painting=str(tmp_path / "000.png"))
