@@ -82,6 +82,14 @@ class TestEncode:
         assert list(columns(tmp_path / f"codes{suffix}")["image"]) == names
 
     @pytest.mark.parametrize("suffix", FORMATS)
+    def test_the_longest_name(self, trained: Run, tmp_path: Path, suffix: str) -> None:
+        names = ["x" * 4096, *(f"{n}" for n in range(1, N))]
+        codes.encode(trained, squares(), tmp_path / f"codes{suffix}", names=names)
+        assert list(map(str, columns(tmp_path / f"codes{suffix}")["image"])) == names
+        with pytest.raises(UnbraidError, match="more than 4,096 characters: shorten it"):
+            codes.encode(trained, squares(), tmp_path / f"codes{suffix}", names=["x" * 4097, *names[1:]])
+
+    @pytest.mark.parametrize("suffix", FORMATS)
     def test_names_that_are_no_text(self, trained: Run, tmp_path: Path, suffix: str) -> None:
         """A file system may hold any bytes, which Python reads as surrogates."""
         names = [f"{n}\udcff.png" for n in range(N)]
@@ -151,6 +159,21 @@ class TestEncode:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_one_long_name_does_not_make_all_of_them_long(tmp_path: Path, suffix: str) -> None:
+    """An array of text gives every name the room of the longest, which for these would be 328 MB."""
+    parts = (
+        tables.Part(["x" * 4096, *(f"{n}" for n in range(99))], np.zeros((100, L), np.float32)) for _ in range(200)
+    )
+    tracemalloc.start()
+    try:
+        tables.write(tmp_path / f"codes{suffix}", parts)
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    assert tables.read(tmp_path / f"codes{suffix}", L).n == 20_000
+
+
 @pytest.fixture
 def table(trained: Run, tmp_path: Path) -> Callable[..., Path]:
     def table(suffix: str, names: list[str] | None = None) -> Path:
@@ -218,11 +241,26 @@ class TestDecode:
 
     @pytest.mark.parametrize(
         "name",
-        ["../x.png", "a/../../x", "/etc/x", "\\x", "..\\x", "C:x", "C:\\x", "a\nb", "a\0b", "x" * 2000, "\x1b[1m"],
+        [
+            "../x.png",
+            "a/../../x",
+            "/etc/x",
+            "\\x",
+            "..\\x",
+            "C:x",
+            "C:\\x",
+            "a\nb",
+            "a\0b",
+            "x" * 2000,
+            "\x1b[1m",
+            ".",
+            "./",
+            ".\\.",
+        ],
     )
     def test_names_that_lead_out_of_the_folder(self, trained: Run, tmp_path: Path, name: str) -> None:
         pq.write_table(pa.table({"image": [name], "z0": [0.0], "z1": [0.0], "z2": [0.0]}), tmp_path / "z.parquet")
-        with pytest.raises(UnbraidError, match="is called by a path that leads out of the folder"):
+        with pytest.raises(UnbraidError, match="is not called by a path that stays in the folder"):
             codes.decode(trained, tmp_path / "z.parquet", tmp_path / "in" / "made")
         assert [file for file in tmp_path.rglob("*") if file.is_file()] == [tmp_path / "z.parquet"]
 

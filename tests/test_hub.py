@@ -114,6 +114,24 @@ def test_nothing_but_the_run_goes_there(there: Hub, trained: Run, tmp_path: Path
     assert there.private == {"someone/squares": True}
 
 
+@pytest.mark.parametrize(
+    ("place", "left"),
+    [
+        ("~/work/faces", "faces"),
+        ("../faces/", "faces"),
+        ("C:\\Users\\me\\faces", "faces"),
+        ("faces", "faces"),
+        ("/", ""),
+    ],
+)
+def test_of_a_place_the_last_name_goes_there(there: Hub, trained: Run, tmp_path: Path, place: str, left: str) -> None:
+    shutil.copytree(trained.path, tmp_path / "run")
+    runs.write_config(tmp_path / "run", resolve({**trained.config.flat(), "data": "images", "path": place}))
+    hub.push(tmp_path / "run", "someone/squares")
+    pushed = resolve(yaml.safe_load((there.root / "someone/squares/config.yaml").read_text()))
+    assert pushed.options["path"] == left and pushed.options["factors"] == "all"
+
+
 def test_what_others_put_there_is_checked(there: Hub, trained: Run, tmp_path: Path) -> None:
     hub.push(trained.path, "someone/squares")
     repository = there.root / "someone/squares"

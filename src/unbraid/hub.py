@@ -1,12 +1,11 @@
 """Runs on the Hugging Face Hub: pushed with a card that says what they are, loaded as warily as any folder."""
 
 import dataclasses
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import yaml
@@ -18,6 +17,7 @@ from unbraid.errors import UnbraidError
 from unbraid.runs import Run
 
 _FILES = (runs.CONFIG, runs.FACTS, runs.WEIGHTS, runs.LOG, runs.STATISTICS, runs.SCORES)
+_PLACES = ("path", "source", "painting")  # options of data sets that say where their files are
 _SHOWN = ("traversals.png", "traversals.gif", "reconstructions.png", "mutual_information.png", "training_curves.png")
 
 
@@ -85,7 +85,7 @@ def _reached(repo: str) -> Iterator[Any]:
 def _without_places(config: Config) -> Config:
     """The config without the folders of whoever trained it."""
     options = {
-        name: os.path.basename(value) if isinstance(value, str) and os.path.isabs(value) else value  # noqa: PTH117, PTH119
+        name: PureWindowsPath(value).name if name in _PLACES and isinstance(value, str) else value
         for name, value in config.options.items()
     }
     return dataclasses.replace(config, options=options)

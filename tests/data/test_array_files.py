@@ -1,6 +1,7 @@
 """Arrays in files as a data set; and files that lie, point elsewhere or would run code."""
 
 import io
+import itertools
 import struct
 import sys
 import warnings
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import costs
 import h5py
 import numpy as np
 import pytest
@@ -91,6 +93,11 @@ class TestRead:
     def test_names_of_factors(self, tmp_path: Path) -> None:
         path = written(tmp_path / "a.npz", images=GREY, factors=FACTORS / 2, factor_names=np.array(["a", "b"]))
         assert load(str(path)).factor_names == ("a", "b") and load(str(path)).factor_sizes == (None, None)
+
+    def test_names_of_factors_that_are_too_long_are_left_alone(self, tmp_path: Path) -> None:
+        names = np.array(["x" * 2**22, "b"])  # 32 MB
+        path = written(tmp_path / "a.npz", images=GREY, factors=FACTORS, factor_names=names)
+        assert load(str(path)).factor_names == ("factor_1", "factor_2")
 
     def test_the_images_are_those_called_so_or_the_only_ones(self, tmp_path: Path) -> None:
         assert len(all_of(written(tmp_path / "a.npz", digits=GREY, factors=FACTORS))) == 30
@@ -235,6 +242,43 @@ class TestHdf5:
             file["soft"] = h5py.SoftLink("/images")
         self.refused(tmp_path / "a.h5", "it holds: no plain array")
 
+    def test_groups_that_are_linked_many_times(self, tmp_path: Path) -> None:
+        """Three groups of 200 links each, to the next one: eight million ways down."""
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            groups = [file, *(file.create_group(f"g{number}") for number in range(3))]
+            for group, inner in itertools.pairwise(groups):
+                for number in range(200):
+                    group[f"link{number}"] = inner
+            groups[-1]["images"] = GREY
+        with costs.bounded():
+            self.refused(tmp_path / "a.h5", "too many groups or arrays")
+
+    @pytest.mark.parametrize("together", [1, 7, 24, 100])
+    def test_chunks_are_unfolded_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+        """However few rows are asked for, HDF5 is asked for whole chunks, in turn."""
+        images = RNG.integers(0, 256, (100, 6, 8), dtype=np.uint8)
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("images", data=images, chunks=(together, 3, 4), compression="gzip")
+        asked: list[slice] = []
+        with array_files.opened(tmp_path / "a.h5") as arrays:
+            array = arrays["images"]
+            dataset = array._dataset
+            monkeypatch.setattr(array, "_dataset", type("Seen", (), {
+                "__getitem__": lambda self, rows: asked.append(rows) or dataset[rows]
+            })())  # fmt: skip
+            assert np.array_equal(np.concatenate([array.read(rows) for rows in (1, 1, 30, 20, 5, 43)]), images)
+        assert [rows.start for rows in asked[1:]] == [rows.stop for rows in asked[:-1]]
+        assert all(rows.start % together == 0 and rows.stop % together == 0 for rows in asked)
+
+    def test_chunks_across_too_many_images(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("images", (2**20, 64, 64), np.uint8, chunks=(2**20, 4, 4), compression="gzip")
+        self.refused(tmp_path / "a.h5", "each chunk of images holds parts of 1,048,576 rows: save it with chunks of f")
+        monkeypatch.setattr(array_files, "_AT_ONCE", 1000)  # 20 of 48 bytes
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("images", data=GREY, chunks=(30, 1, 1))
+        assert np.array_equal(all_of(tmp_path / "a.h5")[:, 0], GREY)
+
     def test_external_storage(self, tmp_path: Path) -> None:
         (tmp_path / "raw").write_bytes(GREY.tobytes())
         with h5py.File(tmp_path / "a.h5", "w") as file:
@@ -289,6 +333,9 @@ class TestHdf5:
         ({"images": np.zeros((3, 4, 4, 4), np.uint8)}, "no axis for channels"),
         ({"images": GREY, "factors": FACTORS[:5]}, r"factors must be an array of numbers \[30, F\]"),
         ({"images": GREY, "factors": FACTORS - 9}, "value indices start at 0"),
+        ({"images": GREY, "factors": FACTORS.astype(np.longdouble)}, "factors must be an array of numbers"),
+        ({"images": GREY, "factors": np.full((30, 1), "x" * 2**12)}, "factors must be an array of numbers"),
+        ({"images": GREY, "factors": np.zeros((30, 257))}, "too many: at most 256 for an image and 16,777,216 in all"),
     ],
 )
 def test_arrays_that_are_no_images(tmp_path: Path, members: dict[str, np.ndarray], sentence: str) -> None:

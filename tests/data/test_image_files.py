@@ -1,10 +1,14 @@
 """One picture after the other: every kind that the formats hold, and files that are none."""
 
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
 
+import costs
 import numpy as np
 import pytest
 from PIL import Image
@@ -180,6 +184,7 @@ def truncated(image: Image.Image, format: str) -> bytes:
     return stream.getvalue()[: len(stream.getvalue()) // 2]
 
 
+NOISE_GREY = RNG.integers(0, 256, (64, 64), dtype=np.uint8)
 NOISE = Image.fromarray(RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8))
 
 
@@ -234,6 +239,112 @@ def test_a_jpeg_of_thousands_of_scans_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bomb.jpg").write_bytes(content[:-2] + 3_000 * scans + b"\xff\xd9")
     with pytest.raises(UnbraidError, match=r"it is drawn over in [0-9,]+ scans, more than 64"):
         read(tmp_path / "bomb.jpg")
+
+
+def plain(scans: int, side: int = 64) -> bytes:
+    """A JPEG that is not progressive, of three parts of a picture, which are drawn one after the other, in turn."""
+    stream = BytesIO()
+    Image.fromarray(NOISE_GREY).save(stream, "JPEG")
+    content = stream.getvalue()
+    frame, scan = content.index(b"\xff\xc0"), content.index(b"\xff\xda")
+    tables = content[frame + 2 + 11 : scan]
+    parts = b"".join(bytes([part, 0x11, 0]) for part in (1, 2, 3))
+    head = content[:frame] + b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, side, side, 3) + parts + tables
+    pixels = content[scan + 10 : -2]
+    each = [b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1 + n % 3, 0, 0, 63, 0) + pixels for n in range(scans)]
+    return head + b"".join(each) + b"\xff\xd9"
+
+
+def test_the_scans_of_a_plain_jpeg_count_too(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(plain(3))
+    assert read(tmp_path / "a.jpg", size=64).std() > 10
+    film = RNG.bytes(100) + b"\xff\xda" * 1_000  # as telephones put it behind their pictures
+    (tmp_path / "a.jpg").write_bytes(plain(3) + film)
+    assert read(tmp_path / "a.jpg", size=64).std() > 10
+    for content in (plain(6_000, 8_000), plain(6_000).replace(b"\xff\xda", b"\xff\xfe\0\4\xff\xd9\xff\xda")):
+        (tmp_path / "a.jpg").write_bytes(content)
+        with pytest.raises(UnbraidError, match="it is drawn over in 6,000 scans, more than 4"):
+            read(tmp_path / "a.jpg")
+
+
+def test_the_scans_of_one_of_several_pictures(tmp_path: Path) -> None:
+    """Pillow calls the format of such a JPEG another."""
+    image = Image.new("RGB", (64, 64), "red")
+    image.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[image], progressive=True)
+    with Image.open(tmp_path / "a.jpg") as opened:
+        assert opened.format == "MPO"
+    assert read(tmp_path / "a.jpg")[4, 4, 0] > 250
+    content = (tmp_path / "a.jpg").read_bytes()
+    start, end = content.index(b"\xff\xda"), content.index(b"\xff\xd9")
+    (tmp_path / "a.jpg").write_bytes(content[:end] + 3_000 * content[start:end] + content[end:])
+    with pytest.raises(UnbraidError, match=r"it is drawn over in [0-9,]+ scans, more than 64"):
+        read(tmp_path / "a.jpg")
+
+
+def test_a_large_picture_has_few_scans(tmp_path: Path) -> None:
+    Image.new("L", (8000, 8000)).save(tmp_path / "a.jpg", progressive=True)
+    assert read(tmp_path / "a.jpg").shape == (8, 8, 3)
+    content = (tmp_path / "a.jpg").read_bytes()
+    again = content[content.rindex(b"\xff\xda") : -2]
+    (tmp_path / "a.jpg").write_bytes(content[:-2] + 10 * again + b"\xff\xd9")
+    with pytest.raises(UnbraidError, match=r"it is drawn over in 1[0-9] scans, more than 10"):
+        read(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("format", "after", "part"),
+    [
+        ("JPEG", 2, b"\xff\xe1\x00\x03x"),
+        ("JPEG", 2, b"\xff"),
+        ("GIF", 13 + 3 * 64, b"\x21\xfe\x01x\x00"),
+        ("PNG", 33, b"\0\0\0\0prVt" + struct.pack(">I", zlib.crc32(b"prVt"))),
+    ],
+    ids=["segments", "filling", "comments", "chunks"],
+)
+def test_a_header_of_half_a_million_parts(tmp_path: Path, format: str, after: int, part: bytes) -> None:
+    """Each costs Pillow some microseconds, whatever it holds."""
+    stream = BytesIO()
+    Image.fromarray(GREY).save(stream, format)
+    content = stream.getvalue()
+    for many in (100, 500_000):
+        (tmp_path / "a.png").write_bytes(content[:after] + many * part + content[after:])
+        with costs.bounded():
+            if many == 100:
+                assert read(tmp_path / "a.png").shape == (8, 8, 3)
+            else:
+                with pytest.raises(UnbraidError, match="it is made of too many parts, more than 262,144"):
+                    read(tmp_path / "a.png")
+
+
+def test_exif_of_a_megabyte(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010E] = "x" * 2**20
+    saved(tmp_path / "a.png", Image.fromarray(GREY), exif=exif)
+    with pytest.raises(UnbraidError, match="its EXIF has more than 131,072 bytes"):
+        read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.tif"])
+def test_what_the_largest_picture_takes(tmp_path: Path, name: str) -> None:
+    """A few kilobytes of one colour, half transparent, in a process that holds nothing else."""
+    options = {"a.webp": {"lossless": True}, "a.tif": {"compression": "tiff_adobe_deflate"}}.get(name, {})
+    path = saved(tmp_path / name, Image.new("RGBA", (5792, 5792), (255, 0, 0, 128)), **options)
+    command = (
+        "import sys, costs; from pathlib import Path; from unbraid.data import image_files\n"
+        "with costs.bounded(): image = image_files.read(Path(sys.argv[1]), size=8, crop='centre', channels=3)\n"
+        "print(image[:, 4, 4].tolist(), costs.most_memory())"
+    )
+    tests = str(Path(costs.__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", command, str(path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": tests},
+    )
+    assert done.returncode == 0, done.stderr
+    colour, memory = done.stdout.rsplit(" ", 1)
+    assert colour == "[254, 127, 127]" and int(memory) < 3 * 2**28
 
 
 def tiled(side: int) -> bytes:

@@ -162,6 +162,13 @@ class TestTables:
         with pytest.raises(UnbraidError, match=r'no column of factors "size" \(there are: colour, angle, depth\)'):
             load(path, factors="size")
 
+    def test_whole_numbers_that_floats_would_take_for_one(self, folder: Path) -> None:
+        data_files.pictures(folder, 3)
+        rows = [["000.png", 2**53, "1_0", "+7"], ["001.png", 2**53 + 1, "10", "7.0"], ["002.png", 2**53 + 2, "1", 8]]
+        dataset = load(table(folder / "t.csv", ["path", "time", "code", "angle"], *rows), size=12)
+        assert dataset.factor_sizes == (3, 3, 2), "1_0 is a word"
+        assert dataset.factors(np.arange(3)).tolist() == [[0, 2, 0], [1, 1, 0], [2, 0, 1]]
+
     def test_parquet_says_the_same(self, folder: Path) -> None:
         expected = data_files.pictures(folder, 3)
         columns = {"shape": ["b", "a", "b"], "path": ["002.png", "001.png", "000.png"], "lit": [True, False, True]}

@@ -1,5 +1,7 @@
 """Pairs of images that share factors."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from small_runs import squares
 
 from unbraid.data import from_arrays
 from unbraid.data.balls import balls
-from unbraid.data.pairs import pairs
+from unbraid.data.pairs import _of_a_list, pairs
 from unbraid.errors import UnbraidError
 from unbraid.types import Dataset
 
@@ -72,6 +74,39 @@ def test_a_list_of_the_grid_is_drawn_as_the_grid() -> None:
         first, second = factor_pairs(coded(factors), 300, changed=0)
         shares.append(np.unique((first != second) @ [1, 2, 4, 8], return_counts=True)[1] / len(first))
     assert np.abs(shares[0] - shares[1]).max() < 0.025
+
+
+def test_any_image_that_shares_the_rest() -> None:
+    """As by looking at all of them; forty factors, of which a pair shares other ones each time, fill no memory."""
+    rng = np.random.default_rng(0)
+    factors = (rng.random((20_000, 40)) < rng.random(40)).astype(np.int64)
+    factors[:, 7] = rng.integers(0, 300, len(factors))
+    images = np.unpackbits(np.arange(len(factors), dtype=">u4").view(np.uint8).reshape(-1, 4), axis=1)
+    dataset = from_arrays(images[:, None, None, :], factors)
+    tracemalloc.start()
+    try:
+        batches = pairs(dataset, 64, seed=0, changed=0)
+        found = torch.stack([batches(step) for step in range(20)])[:, :, 0, 0].numpy().astype(np.uint8)  # [S, 64, 32]
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    numbers = np.packbits(found, axis=2).view(">u4")[..., 0].astype(int)
+    first, second = numbers[:, :32].reshape(-1), numbers[:, 32:].reshape(-1)
+    shared = (factors[first] == factors[second]).sum(1)
+    assert shared.min() >= 1 and (first != second).sum() > 100
+
+
+def test_a_partner_is_each_image_that_shares_the_rest() -> None:
+    factors = np.random.default_rng(1).integers(0, 3, (200, 4))
+    dataset = from_arrays(np.arange(200, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 4), np.uint8), factors)
+    partner = _of_a_list(dataset)
+    rng = np.random.default_rng(2)
+    for shared in ([True, False, True, False], [False, True, False, False], [True, True, True, False]):
+        alike = np.flatnonzero((factors[:, shared] == factors[5, shared]).all(1))
+        draws = 200 * len(alike)
+        drawn = partner(np.full(draws, 5), np.tile(~np.array(shared), (draws, 1)), rng)
+        counts = np.bincount(drawn, minlength=200)
+        assert np.array_equal(np.flatnonzero(counts), alike) and counts[alike].min() > 130, "each as often"
 
 
 @pytest.mark.parametrize(

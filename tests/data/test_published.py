@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import math
 import os
+import shutil
 import struct
 import sys
 import tarfile
@@ -84,6 +85,11 @@ class TestShapes3D:
         np.savez(tmp_path / "x.npz", images=np.zeros((5, 64, 64, 3), np.uint8), labels=np.zeros((5, 6)))
         with pytest.raises(UnbraidError, match=r"is not 3dshapes.h5: it must hold images \[192, 64, 64, 3\]"):
             load("shapes3d", source=str(tmp_path / "x.npz"))
+        images = np.zeros((192, 64, 64, 3), np.uint8)
+        for labels in (np.zeros((1, 20_000_000), np.uint8), np.zeros((192, 6), "U9"), np.zeros(192), np.float64(0)):
+            np.savez_compressed(tmp_path / "x.npz", images=images, labels=labels)
+            with most_traced(2**24), pytest.raises(UnbraidError, match=r"and labels \[192, 6\] of numbers"):
+                load("shapes3d", source=str(tmp_path / "x.npz"))
         (tmp_path / "x.txt").write_text("")
         with pytest.raises(UnbraidError, match=r"is not 3dshapes.h5"):
             load("shapes3d", source=str(tmp_path / "x.txt"))
@@ -176,6 +182,36 @@ class TestCars3D:
     def test_more_cars_than_there_are(self, tmp_path: Path) -> None:
         data_files.cars3d(tmp_path, cars=3)
         with pytest.raises(UnbraidError, match="holds more files"):
+            load("cars3d", source=str(tmp_path))
+
+    def test_one_car_again_and_again(self, tmp_path: Path) -> None:
+        data_files.cars3d(tmp_path / "cars", cars=1)
+        with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+            for _ in range(1_000):
+                archive.add(tmp_path / "cars" / "car_001_mesh.mat", "car_001_mesh.mat")
+        with most_traced(2**27), pytest.raises(UnbraidError, match=r"x.tar.gz holds car_001_mesh.mat twice"):
+            load("cars3d", source=str(tmp_path / "x.tar.gz"))
+        shutil.copytree(tmp_path / "cars", tmp_path / "cars" / "copy")
+        with pytest.raises(UnbraidError, match=r"cars holds car_001_mesh.mat twice"):
+            load("cars3d", source=str(tmp_path / "cars"))
+
+    def test_a_folder_whose_files_have_changed(self, tmp_path: Path) -> None:
+        data_files.cars3d(tmp_path)
+        before = all_of(load("cars3d", source=str(tmp_path)))
+        data_files.cars3d(tmp_path)  # the same names, other pictures
+        assert not np.array_equal(all_of(load("cars3d", source=str(tmp_path))), before)
+
+    def test_files_that_are_not_to_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refused(self: Path) -> bytes:
+            raise PermissionError(13, "Permission denied")
+
+        data_files.cars3d(tmp_path)
+        with (tmp_path / "car_002_mesh.mat").open("ab") as file:
+            file.truncate(2**26 + 1)
+        with pytest.raises(UnbraidError, match=r"files of Cars3D: car_002_mesh.mat is larger than 67,108,864 bytes"):
+            load("cars3d", source=str(tmp_path))
+        monkeypatch.setattr(Path, "read_bytes", refused)
+        with pytest.raises(UnbraidError, match=r"cannot be read as the files of Cars3D: .*Permission denied"):
             load("cars3d", source=str(tmp_path))
 
     def test_an_archive_that_unfolds_beyond_the_published_one(self, tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def encode(
         )
     known = names if names is not None else getattr(dataset, "names", ())
     named = [name.encode(errors="backslashreplace").decode() for name in known]  # no table takes bytes that are no text
-    index = np.array(named, np.str_) if named else np.arange(n)
+    if max(map(len, named), default=0) > tables.LONGEST_NAME:
+        raise UnbraidError(f"the name of an image has more than {tables.LONGEST_NAME:,} characters: shorten it")
+    index: Sequence[str | int] = named or range(n)
 
     def parts() -> Iterator[Part]:
         done = 0
@@ -75,7 +77,8 @@ def decode(run: Run, codes: str | Path, out: str | Path, *, show: bool = False) 
         with progress("decode", table.n, "images", show=show) as bar:
             for part in table.parts:
                 for rows in np.split(np.arange(len(part.codes)), range(at_once, len(part.codes), at_once)):
-                    yield part.index[rows].tolist(), run.decode(part.codes[rows]).numpy()
+                    names = [str(part.index[row]) for row in rows]
+                    yield names, run.decode(part.codes[rows]).numpy()
                     bar.advance(len(rows))
 
     pictures.write(Path(out), (table.n, *run.model.image_shape), parts())

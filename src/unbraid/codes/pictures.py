@@ -60,6 +60,6 @@ def _file_name(name: str, number: int, n: int) -> str:
         return f"{name or number:>0{len(str(n - 1))}}.png"
     parts = PurePosixPath(name.replace("\\", "/")).parts
     plain = not PureWindowsPath(name).drive and not name.startswith(("/", "\\")) and name.isprintable()
-    if not plain or ".." in parts or len(name) > 1000:
-        raise UnbraidError(f"the image {name[:80]!r} is called by a path that leads out of the folder: rename it")
+    if not parts or not plain or ".." in parts or len(name) > 1000:
+        raise UnbraidError(f"the image {name[:80]!r} is not called by a path that stays in the folder: rename it")
     return str(PurePosixPath(*parts).with_suffix(".png"))

@@ -12,8 +12,8 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -28,14 +28,14 @@ INDEX = "image"
 _GROUP = 50_000  # rows of a row group in Parquet
 _ROWS = 1_000  # read together
 _LARGEST_ITEM = 2**16  # bytes of one name
-_LONGEST_NAME, _LONGEST_ROW = 4096, 2**20  # characters; no path is longer
+LONGEST_NAME, _LONGEST_ROW = 4096, 2**20  # characters; no path is longer
 
 
 @dataclass(frozen=True)
 class Part:
     """Some rows, in turn."""
 
-    index: np.ndarray  # [n] text, or int64
+    index: Sequence[str | int]  # [n]; an array would give every name the room of the longest
     codes: np.ndarray  # float32 [n, L]
     variances: np.ndarray | None = None  # float32 [n, L]
 
@@ -61,7 +61,7 @@ class Table:
 
 
 def _write_csv(path: Path, names: list[str], parts: Iterable[Part]) -> None:
-    rows = ([name, *values] for part in parts for name, values in zip(part.index.tolist(), part.values(), strict=True))
+    rows = ([name, *values] for part in parts for name, values in zip(part.index, part.values(), strict=True))
     files.write_table(path, [INDEX, *names], rows)
 
 
@@ -72,7 +72,7 @@ def _write_parquet(path: Path, names: list[str], parts: Iterable[Part]) -> None:
     with files.replacing(path) as temporary, ExitStack() as opened:
         file = None
         for rows in _gathered(parts):
-            index = pa.array(np.concatenate([part.index for part in rows]))
+            index = pa.array([name for part in rows for name in part.index])
             values = np.concatenate([part.values() for part in rows]).T
             table = pa.table([index, *map(pa.array, values)], names=[INDEX, *names])
             file = file or opened.enter_context(ParquetWriter(temporary, table.schema))
@@ -92,32 +92,39 @@ def _gathered(parts: Iterable[Part]) -> Iterator[list[Part]]:
 
 
 def _write_npz(path: Path, names: list[str], parts: Iterable[Part]) -> None:
-    """An archive takes its members one after the other, so each waits in a file of its own."""
+    """An archive takes its members one after the other, so all but the first wait in files of their own."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    index: list[str | int] = []
     waiting: dict[str, IO[bytes]] = {}
     like: dict[str, np.ndarray] = {}
-    n = 0
     with ExitStack() as opened, files.replacing(path) as temporary:
         for part in parts:
-            arrays = {INDEX: part.index, "codes": part.codes, "variances": part.variances}
-            for name, array in arrays.items():
+            index += part.index
+            for name, array in {"codes": part.codes, "variances": part.variances}.items():
                 if array is not None:
                     if name not in waiting:
                         waiting[name] = opened.enter_context(tempfile.TemporaryFile(dir=path.parent))
                     waiting[name].write(array.tobytes())
                     like[name] = array
-            n += len(part.index)
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            widest = max((len(name) for name in index if isinstance(name, str)), default=0)
+            kind = np.dtype((np.str_, max(1, widest)) if index and isinstance(index[0], str) else np.int64)
+            with _member(archive, INDEX, kind, (len(index),)) as member:
+                for start in range(0, len(index), _ROWS):
+                    member.write(np.array(index[start : start + _ROWS], kind).tobytes())
             for name, spool in waiting.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    header = {
-                        "descr": like[name].dtype.str,
-                        "fortran_order": False,
-                        "shape": (n, *like[name].shape[1:]),
-                    }
-                    np.lib.format.write_array_header_1_0(member, header)
+                shape = (len(index), *like[name].shape[1:])
+                with _member(archive, name, like[name].dtype, shape) as member:
                     spool.seek(0)
                     shutil.copyfileobj(spool, member)
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str, kind: np.dtype, shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        header = {"descr": kind.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(member, header)
+        yield member
 
 
 _WRITERS: dict[str, Callable[[Path, list[str], Iterable[Part]], None]] = {
@@ -236,10 +243,11 @@ def _columns(path: Path, there: Iterable[str], latents: int) -> list[str]:
     return wanted
 
 
-def _index(names: list[Any]) -> np.ndarray:
-    if max(map(len, map(str, names)), default=0) > _LONGEST_NAME:  # the array gives every name the room of the longest
-        raise ValueError(f"the name of an image has more than {_LONGEST_NAME:,} characters")
-    return np.array([str(name) for name in names], np.str_)
+def _index(names: list[Any]) -> list[str]:
+    index = [str(name) for name in names]
+    if max(map(len, index), default=0) > LONGEST_NAME:
+        raise ValueError(f"the name of an image has more than {LONGEST_NAME:,} characters")
+    return index
 
 
 def _read_parquet(path: Path, latents: int) -> Table:

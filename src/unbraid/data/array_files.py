@@ -19,14 +19,15 @@ import numpy as np
 from unbraid.errors import UnbraidError
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
-_MOST_MEMBERS = 1_000
+_MOST_MEMBERS, _DEEPEST = 1_000, 4  # of groups within groups
 _MOST_TIMES = 400  # larger than it is stored, the most that images compress to; 3dshapes 23, dSprites 115
 _SMALL = 2**26  # bytes that any file may unfold to
 _LARGEST_CHUNK = 2**27  # bytes; HDF5 unfolds a chunk at once
+_AT_ONCE, _LARGEST_BAND = 2**28, 2**31  # bytes of HDF5 read together, and in all the chunks that hold one row
 _KNOWN_FILTERS = {1, 2, 3, 32000}  # gzip, shuffle, checksum, LZF; others would load a plug-in
 _BROKEN = (
     OSError,
-    KeyError,
+    LookupError,
     ValueError,
     TypeError,
     EOFError,
@@ -132,12 +133,26 @@ class _Hdf5:
             raise ValueError(f"{name} is compressed in an unusual way: use gzip or none")
         if math.prod(dataset.chunks or ()) * self.dtype.itemsize > _LARGEST_CHUNK:
             raise ValueError(f"the chunks of {name} are larger than {_LARGEST_CHUNK:,} bytes")
+        row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        together = dataset.chunks[0] if dataset.chunks else 1
+        if together * row > _LARGEST_BAND:
+            raise ValueError(f"each chunk of {name} holds parts of {together:,} rows: save it with chunks of fewer")
         _refuse_bomb(name, dataset.nbytes, dataset.id.get_storage_size())
         self._dataset, self._done = dataset, 0
+        self._together = max(1, min(together, _AT_ONCE // max(1, row)))
+        self._kept = np.empty((0, *self.shape[1:]), self.dtype)
 
     def read(self, rows: int) -> np.ndarray:
-        self._done += rows
-        return self._dataset[self._done - rows : self._done]
+        """Whole chunks are read and what is left over is kept: HDF5 would unfold a chunk anew for each part of it."""
+        missing = rows - len(self._kept)
+        if missing <= 0:
+            part, self._kept = self._kept[:rows], self._kept[rows:]
+            return part
+        more = self._dataset[self._done : self._done + -(-missing // self._together) * self._together]
+        self._done += len(more)
+        part = np.concatenate([self._kept, more[:missing]]) if len(self._kept) else more[:missing]
+        self._kept = more[missing:]
+        return part
 
 
 @contextmanager
@@ -147,21 +162,25 @@ def _hdf5(path: Path) -> Iterator[dict[str, Array]]:
     except ImportError:
         raise UnbraidError('reading HDF5 needs h5py: pip install "unbraid[hdf5]", or give an .npz file') from None
     with h5py.File(path, "r") as file:
-        yield {name: _Hdf5(name, dataset) for name, dataset in _datasets(file, h5py, "", 0)}
+        yield {name: _Hdf5(name, dataset) for name, dataset in _datasets(file, h5py)}
 
 
-def _datasets(group: Any, h5py: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Arrays of numbers below a group, along hard links alone; a circle of groups ends at some depth."""
-    if len(group) > _MOST_MEMBERS or depth > 4:
-        raise ValueError("it holds too many groups or arrays")
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            continue
-        kind = group.get(name, getclass=True)
-        if kind is h5py.Group:
-            yield from _datasets(group[name], h5py, f"{prefix}{name}/", depth + 1)
-        elif kind is h5py.Dataset and group[name].dtype.kind in "biuf" and group[name].shape:
-            yield f"{prefix}{name}", group[name]
+def _datasets(file: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
+    """Arrays of numbers along hard links alone; many of those may lead to one group, which is met again each time."""
+    waiting, members = [("", file, 0)], 0
+    while waiting:
+        prefix, group, depth = waiting.pop()
+        members += len(group)
+        if members > _MOST_MEMBERS or depth > _DEEPEST:
+            raise ValueError("it holds too many groups or arrays")
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            kind = group.get(name, getclass=True)
+            if kind is h5py.Group:
+                waiting.append((f"{prefix}{name}/", group[name], depth + 1))
+            elif kind is h5py.Dataset and group[name].dtype.kind in "biuf" and group[name].shape:
+                yield f"{prefix}{name}", group[name]
 
 
 def _refuse_bomb(name: str, claimed: int, stored: int) -> None:

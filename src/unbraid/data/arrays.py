@@ -19,9 +19,9 @@ from unbraid.progress import progress
 
 _CHANNELS = (1, 3)  # grey and RGB
 _LARGEST_SIDE = 4096
-_MOST_FACTORS, _MOST_VALUES = 256, 2**26
+_MOST_FACTORS, _MOST_VALUES = 256, 2**24
 _LARGEST_INDEX = 2**16
-_WIDEST = 8  # bytes of a number
+_WIDEST, _WIDEST_NAME = 8, 4 * 200  # bytes of a number, and of a factor's name
 _AT_ONCE = 2**24  # bytes read from a file
 _OURS = ("factors", "factor_names")
 _HINT = ' (factors are read from an array [N, F] called "factors", their names from "factor_names")'
@@ -104,20 +104,23 @@ def _labels_among(found: Mapping[str, Array], n: int) -> Listed:
     factors = found.get("factors")
     if factors is None:
         return _labels(None, None, n)
-    if (
-        len(factors.shape) != 2
-        or factors.shape[0] != n
-        or not 0 < factors.shape[1] <= _MOST_FACTORS
-        or math.prod(factors.shape) > _MOST_VALUES
-    ):
+    _check_factors(factors.shape, factors.dtype, n)
+    if not 0 < factors.shape[1] <= _MOST_FACTORS or math.prod(factors.shape) > _MOST_VALUES:
         raise UnbraidError(
-            f"factors must be an array of numbers [{n}, F], one row for each image, "
-            f"not {factors.dtype} {list(factors.shape)}"
+            f"factors {list(factors.shape)} are too many: at most {_MOST_FACTORS} for an image and "
+            f"{_MOST_VALUES:,} in all are read"
         )
-    names = found.get("factor_names")
-    if names is None or names.dtype.kind != "U" or names.shape != (factors.shape[1],):
+    names, shape = found.get("factor_names"), (factors.shape[1],)
+    if names is None or names.dtype.kind != "U" or names.dtype.itemsize > _WIDEST_NAME or names.shape != shape:
         return _labels(factors.read(n), None, n)
     return _labels(factors.read(n), names.read(factors.shape[1]).tolist(), n)
+
+
+def _check_factors(shape: tuple[int, ...], dtype: np.dtype, n: int) -> None:
+    if len(shape) != 2 or shape[0] != n or dtype.kind not in "fiub" or dtype.itemsize > _WIDEST:
+        raise UnbraidError(
+            f"factors must be an array of numbers [{n}, F], one row for each image, not {dtype} {list(shape)}"
+        )
 
 
 def _check_images(shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -157,18 +160,15 @@ def channels_first(images: np.ndarray) -> np.ndarray:
 
 def _labels(factors: Any, names: Sequence[str] | None, n: int) -> Listed:
     values = np.empty((n, 0), np.int64) if factors is None else np.asarray(factors)
-    if values.ndim != 2 or len(values) != n or values.dtype.kind not in "fiub":
-        raise UnbraidError(
-            f"factors must be an array of numbers [{n}, F], one row for each image, "
-            f"not {values.dtype} {list(values.shape)}"
-        )
+    _check_factors(values.shape, values.dtype, n)
     names = tuple(names or (f"factor_{column}" for column in range(1, values.shape[1] + 1)))
     if len(names) != values.shape[1] or len(set(names)) != len(names):
         raise UnbraidError(f"factor_names must be {values.shape[1]} different names, not {', '.join(names)}")
     if not np.isfinite(values).all():
         raise UnbraidError("factors hold NaN or infinity: leave those images out")
     sizes: list[int | None] = []
-    for name, column in zip(names, values.T, strict=True):
+    for name, place in zip(names, range(values.shape[1]), strict=True):
+        column = np.ascontiguousarray(values[:, place])
         discrete = (column == np.rint(column)).all() and column.max() < _LARGEST_INDEX
         if discrete and column.min() < 0:
             raise UnbraidError(

@@ -53,6 +53,8 @@ def cars3d(*, source: str = "", size: int = 64) -> Stored:
         cars: dict[str, np.ndarray] = {}  # [4, 24, size, size, 3] each
         with progress("reading cars", FACTOR_SIZES[2], "cars") as bar:
             for name, content in _files(path):
+                if name in cars:
+                    raise UnbraidError(f"{path} holds {name} twice: give the published files alone")
                 cars[name] = _car(content, name, size)
                 bar.advance()
                 if len(cars) > FACTOR_SIZES[2]:
@@ -63,7 +65,8 @@ def cars3d(*, source: str = "", size: int = 64) -> Stored:
         images = np.stack([cars[name] for name in sorted(cars)], axis=2)
         yield np.ascontiguousarray(np.moveaxis(images.reshape(-1, size, size, 3), 3, 1))
 
-    kept = cache.kept("cars3d", [os.fspath(path.resolve()), *cache.stamp(path), size], blocks, stretch=False)
+    stamps = [cache.stamp(file) for file in (_in_folder(path) if path.is_dir() else [path])]
+    kept = cache.kept("cars3d", [os.fspath(path.resolve()), stamps, size], blocks, stretch=False)
     return Stored(kept.pixels, Grid(FACTOR_NAMES, FACTOR_SIZES), kept.binary)
 
 
@@ -71,15 +74,22 @@ def _is_car(name: str) -> bool:
     return name.startswith("car_") and name.endswith(".mat")
 
 
+def _in_folder(folder: Path) -> list[Path]:
+    """The files of cars in a folder and those below it; one too many is enough to say so."""
+    found = (file for file in folder.rglob("car_*.mat") if file.is_file())
+    return sorted(itertools.islice(found, FACTOR_SIZES[2] + 1))
+
+
 def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     """(name, content) of each car; nothing of the archive is written anywhere."""
-    if path.is_dir():
-        for file in sorted(path.rglob("car_*.mat")):
-            if file.is_file() and file.stat().st_size <= _LARGEST:
-                yield file.name, file.read_bytes()
-        return
-    most = _LARGEST + _MOST_TIMES * path.stat().st_size
     try:
+        if path.is_dir():
+            for file in _in_folder(path):
+                if file.stat().st_size > _LARGEST:
+                    raise ValueError(f"{file.name} is larger than {_LARGEST:,} bytes")
+                yield file.name, file.read_bytes()
+            return
+        most = _LARGEST + _MOST_TIMES * path.stat().st_size
         with _Unfolded(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             for number, member in enumerate(archive):
                 if number >= _MOST_MEMBERS or member.offset_data + member.size > most:
@@ -90,7 +100,8 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
     except UnbraidError:
         raise
     except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
-        raise UnbraidError(f"{path} cannot be read as {_FILE.name}: {error}") from None
+        what = "the files of Cars3D" if path.is_dir() else _FILE.name
+        raise UnbraidError(f"{path} cannot be read as {what}: {error}") from None
 
 
 class _Unfolded(gzip.GzipFile):

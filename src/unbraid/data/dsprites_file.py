@@ -18,7 +18,7 @@ from unbraid.files import refuse_device
 
 PUBLISHED_MD5 = {".npz": "7da33b31b13a06f4b04a70402ce90c2e", ".hdf5": "b331c4447a651c44bf5e8ae09022e230"}
 PUBLISHED_LIT_PIXELS = 128_328_862
-_IMAGES_AT_ONCE = 23_040  # the chunks of the published HDF5 are as long: shorter reads would inflate them repeatedly
+_IMAGES_AT_ONCE = 23_040  # as many as a chunk of the published HDF5
 
 
 def read(path: Path, sizes: tuple[int, ...]) -> Pixels:

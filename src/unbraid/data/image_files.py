@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from unbraid.data import image_costs
 from unbraid.errors import UnbraidError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif")
 CROPS = ("centre", "pad")
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF")
-_MOST_PIXELS, _MOST_OF_JPEG = 2**25, 2**26  # the latter is decoded small; transparency takes 16 bytes a pixel
-_SCAN, _MOST_SCANS = b"\xff\xda", 64  # of a progressive JPEG, each over the whole picture; ten are usual
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of TIFF
 _LARGE = 2**22  # pixels; larger pictures are decoded one at a time, so that many cores do not fill the memory
 _ONE_AT_A_TIME = threading.Lock()
 _WHITE = (255, 255, 255)
@@ -34,7 +32,8 @@ def whole(path: Path, largest: tuple[int, int]) -> np.ndarray:
     """The picture, uint8 [H, W, 3], shrunk until it fits into (width, height); see `read` for the rest."""
 
     def shrunk(image: Any) -> np.ndarray:
-        image = _eight_bits(image).convert("RGB")
+        image.draft(None, (2 * largest[0], 2 * largest[1]))
+        image = _as(_eight_bits(image), "RGB")
         image.thumbnail(largest)
         return np.asarray(image, np.uint8)
 
@@ -55,13 +54,8 @@ def _decoded(path: Path, make: Callable[[Any], np.ndarray]) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            pixels = image.width * image.height
-            most = _MOST_OF_JPEG if image.format == "JPEG" else _MOST_PIXELS
-            if pixels > most:
-                raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {most / 1e6:.0f}")
-            _refuse_bombs(image, path)
-            if pixels > _LARGE:
+        with image_costs.Stream(path) as stream, Image.open(stream, formats=_FORMATS) as image:
+            if image_costs.refuse_expensive(image, stream) > _LARGE:
                 with _ONE_AT_A_TIME:
                     return make(image)
             return make(image)
@@ -73,24 +67,14 @@ def _decoded(path: Path, make: Callable[[Any], np.ndarray]) -> np.ndarray:
         raise UnbraidError(" ".join(str(error).split())[:200] or type(error).__name__) from None
 
 
-def _refuse_bombs(image: Any, path: Path) -> None:
-    """Pictures of few pixels that take long to decode, or much memory."""
-    if image.format == "JPEG" and image.info.get("progressive"):
-        scans = path.read_bytes().count(_SCAN)
-        if scans > _MOST_SCANS:
-            raise UnbraidError(f"it is drawn over in {scans:,} scans, more than {_MOST_SCANS}")
-    if image.format == "TIFF":
-        tile = image.tag_v2.get(_TILE_WIDTH, 0) * image.tag_v2.get(_TILE_HEIGHT, 0)
-        if tile > _MOST_PIXELS:
-            raise UnbraidError(f"its tiles have {tile / 1e6:,.0f} million pixels, more than {_MOST_PIXELS / 1e6:.0f}")
-
-
 def _square(image: Any, size: int, crop: str, channels: int, cut: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
     if not cut:
         image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded at down to an eighth of its size
-    image = ImageOps.exif_transpose(_eight_bits(image)).convert("L" if channels == 1 else "RGB")
+    image = _eight_bits(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _as(image, "L" if channels == 1 else "RGB")
     resample = {"resample": Image.Resampling.LANCZOS, "reducing_gap": 3.0}
     if crop == "centre":
         side = min(*image.size, cut or max(image.size))
@@ -116,9 +100,15 @@ def _eight_bits(image: Any) -> Any:
     if image.mode == "F":
         raise UnbraidError("it holds floating-point numbers: save it with 8 or 16 bits")
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        opaque = Image.alpha_composite(Image.new("RGBA", image.size, (*_WHITE, 255)), image.convert("RGBA"))
-        return _with_exif_of(image, opaque.convert("RGB"))
+        opaque, shown = Image.new("RGB", image.size, _WHITE), _as(image, "RGBA")
+        opaque.paste(shown, mask=shown)
+        return _with_exif_of(image, opaque)
     return image if image.mode in ("L", "RGB") else _with_exif_of(image, image.convert("RGB"))
+
+
+def _as(image: Any, mode: str) -> Any:
+    """The image itself where it has this mode: Pillow copies it."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _with_exif_of(image: Any, changed: Any) -> Any:

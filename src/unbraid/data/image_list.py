@@ -24,6 +24,7 @@ _MOST_OF_NAMES = 3 * 2**26
 _POINTER, _NUMBER = 8, 32  # bytes that Python takes for one
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000
 _LONGEST_NAME = 4096  # characters; no path is longer
+_DIGITS = 18  # of every number that fits into 64 bits
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,9 @@ def _inside(root: Path, name: str, table: Path, row: int) -> str:
 def _factor(cells: list[Any], name: str, table: Path) -> np.ndarray:
     """Numbers where every cell is one, else the places of the words in their order."""
     try:
-        numbers = np.array([float(cell) for cell in cells])
+        numbers = np.array([_number(cell) for cell in cells])
+        if numbers.dtype.kind not in "iuf":
+            numbers = numbers.astype(float)
     except (ValueError, TypeError, OverflowError):
         words = [str(cell) for cell in cells]
         places = {word: place for place, word in enumerate(sorted({*words}))}
@@ -167,6 +170,15 @@ def _factor(cells: list[Any], name: str, table: Path) -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise UnbraidError(f"{name} in {table} holds NaN or infinity: leave those rows out")
     return numbers
+
+
+def _number(cell: Any) -> float:
+    """Whole numbers stay so: floats would take neighbours above 2**53 for one."""
+    if not isinstance(cell, str):
+        return cell if isinstance(cell, int) else float(cell)
+    if "_" in cell:
+        raise ValueError("1_000 is a number to Python alone")
+    return int(cell) if len(cell) <= _DIGITS and cell.lstrip("+-").isdecimal() else float(cell)
 
 
 def _csv(path: Path) -> tuple[list[str], list[list[Any]]]:

@@ -77,24 +77,30 @@ def _on_a_grid(dataset: Dataset) -> Partner:
 def _of_a_list(dataset: Dataset) -> Partner:
     """Any image that shares what is not changed; that may be the image itself."""
     values = dataset.factors(np.arange(len(dataset)))
-    groups: dict[bytes, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = {}
+    columns = [np.ascontiguousarray(column, np.int32) for column in values.T]
+    with_value = [  # of each factor, of each of its values: the images that have it, in order
+        np.split(np.argsort(column, kind="stable").astype(np.int32), np.cumsum(np.bincount(column))[:-1])
+        for column in columns
+    ]
 
-    def grouped(shared: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(group of each image, images by group, where each group begins there, its length)"""
-        key = shared.tobytes()
-        if key not in groups:
-            _, group, counts = np.unique(values[:, shared], axis=0, return_inverse=True, return_counts=True)
-            group = group.reshape(-1)
-            groups[key] = group, np.argsort(group, kind="stable"), np.cumsum(counts) - counts, counts
-        return groups[key]
+    def alike(index: int, shared: list[int]) -> np.ndarray:
+        """The images with the values that this one has of these factors; the rarest value leaves the fewest to look at.
+
+        Nothing is kept for the next pair: forty factors can be shared in more ways than there are steps.
+        """
+        lists = [with_value[factor][columns[factor][index]] for factor in shared]
+        rarest = min(range(len(shared)), key=lambda place: len(lists[place]))
+        found = lists[rarest]
+        for factor in shared[:rarest] + shared[rarest + 1 :]:
+            found = found[columns[factor][found] == columns[factor][index]]
+        return found
 
     def partner(indices: np.ndarray, changed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         places = rng.random(len(indices))
         chosen = np.empty_like(indices)
         for row, (index, shared) in enumerate(zip(indices, ~changed, strict=True)):
-            group, order, starts, counts = grouped(shared)
-            mine = group[index]
-            chosen[row] = order[starts[mine] + int(places[row] * counts[mine])]
+            found = alike(index, np.flatnonzero(shared).tolist())
+            chosen[row] = found[int(places[row] * len(found))]
         return chosen
 
     return partner

@@ -36,9 +36,14 @@ def shapes3d(*, source: str = "") -> Stored:
 
     def blocks() -> Iterator[np.ndarray]:
         with array_files.opened(path) as found:
-            if not {"images", "labels"} <= found.keys() or found["images"].shape != (n, 64, 64, 3):
-                raise UnbraidError(f"{path} is not 3dshapes.h5: it must hold images {[n, 64, 64, 3]} and their labels")
-            labels = found["labels"].read(found["labels"].shape[0])
+            shapes = {name: array.shape for name, array in found.items()}
+            wanted = {"images": (n, 64, 64, 3), "labels": (n, len(FACTOR_SIZES))}
+            if not wanted.items() <= shapes.items() or found["labels"].dtype.kind not in "biuf":
+                raise UnbraidError(
+                    f"{path} is not 3dshapes.h5: it must hold images {[n, 64, 64, 3]} and "
+                    f"labels {[n, len(FACTOR_SIZES)]} of numbers"
+                )
+            labels = found["labels"].read(n)
             order = np.stack([np.unique(column, return_inverse=True)[1] for column in labels.T], axis=1)
             if not np.array_equal(order, Grid(FACTOR_NAMES, FACTOR_SIZES).factors(np.arange(n))):
                 raise UnbraidError(f"{path} is not 3dshapes.h5: its labels are not those of the published order")
