@@ -259,6 +259,7 @@ class TestHdf5:
         images = RNG.integers(0, 256, (100, 6, 8), dtype=np.uint8)
         with h5py.File(tmp_path / "a.h5", "w") as file:
             file.create_dataset("images", data=images, chunks=(together, 3, 4), compression="gzip")
+        monkeypatch.setattr(array_files, "_AT_ONCE", 1)
         asked: list[slice] = []
         with array_files.opened(tmp_path / "a.h5") as arrays:
             array = arrays["images"]
@@ -274,9 +275,18 @@ class TestHdf5:
         with h5py.File(tmp_path / "a.h5", "w") as file:
             file.create_dataset("images", (2**20, 64, 64), np.uint8, chunks=(2**20, 4, 4), compression="gzip")
         self.refused(tmp_path / "a.h5", "each chunk of images holds parts of 1,048,576 rows: save it with chunks of f")
-        monkeypatch.setattr(array_files, "_AT_ONCE", 1000)  # 20 of 48 bytes
+        monkeypatch.setattr(array_files, "_AT_ONCE", 1)
+        monkeypatch.setattr(array_files, "_MOST_AT_ONCE", 1000)  # 20 rows of 48 bytes
         with h5py.File(tmp_path / "a.h5", "w") as file:
             file.create_dataset("images", data=GREY, chunks=(30, 1, 1))
+        assert np.array_equal(all_of(tmp_path / "a.h5")[:, 0], GREY)
+
+    def test_millions_of_chunks_that_are_not_there(self, tmp_path: Path) -> None:
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("images", (100_000, 8, 8), np.uint8, chunks=(1, 1, 1))
+        self.refused(tmp_path / "a.h5", "images lies in 6,400,000 chunks: save it in fewer")
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("images", data=GREY, chunks=(1, 1, 1), compression="gzip")
         assert np.array_equal(all_of(tmp_path / "a.h5")[:, 0], GREY)
 
     def test_external_storage(self, tmp_path: Path) -> None:

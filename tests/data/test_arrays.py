@@ -78,6 +78,11 @@ def test_factors_that_repeat_are_found_only_where_they_are_one_image():
         dataset.indices([[1, 4], [0, 1]])
 
 
+def test_factors_in_half_precision():
+    """No number of theirs reaches the least that is no index, and NumPy warns where it compares the two."""
+    assert from_arrays(GREY, np.float16(ALL[:, None])).factor_sizes == (12,)
+
+
 def test_continuous_factors():
     factors = np.stack([np.linspace(-1, 1, 12), ALL % 3], axis=1)
     dataset = from_arrays(GREY, factors)

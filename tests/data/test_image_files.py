@@ -347,12 +347,15 @@ def test_what_the_largest_picture_takes(tmp_path: Path, name: str) -> None:
     assert colour == "[254, 127, 127]" and int(memory) < 3 * 2**28
 
 
-def tiled(side: int) -> bytes:
-    """A TIFF of 64x64 grey pixels in one deflated tile, which says that it is `side` pixels wide and high."""
+def tiled(side: int, kind: int = 4) -> bytes:
+    """A TIFF of 64x64 grey pixels in one deflated tile, which says that it is `side` pixels wide and high.
+
+    `kind` is that of the number that says how wide.
+    """
     tile = zlib.compress(bytes([128]) * 64 * 64)
     tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 0, 325: len(tile)}
     tags[324] = 8 + 2 + 12 * len(tags) + 4  # where the tile begins
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    entries = b"".join(struct.pack("<HHII", tag, kind if tag == 322 else 4, 1, value) for tag, value in tags.items())
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + tile
 
 
@@ -361,6 +364,13 @@ def test_a_small_tiff_of_huge_tiles_is_refused(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path / "bomb.tif"), np.full((8, 8, 3), 128))
     (tmp_path / "bomb.tif").write_bytes(tiled(40_000))
     with pytest.raises(UnbraidError, match="its tiles have 1,600 million pixels, more than 34"):
+        read(tmp_path / "bomb.tif")
+
+
+def test_a_tiff_whose_tiles_are_text_wide(tmp_path: Path) -> None:
+    """Of which Python would make gigabytes."""
+    (tmp_path / "bomb.tif").write_bytes(tiled(2**31, kind=7))
+    with costs.bounded(), pytest.raises(UnbraidError, match="the size of its tiles is no number"):
         read(tmp_path / "bomb.tif")
 
 

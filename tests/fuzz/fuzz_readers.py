@@ -38,9 +38,11 @@ if "--atheris" in sys.argv:
         import unbraid.codes.tables
         import unbraid.data  # noqa: F401 - imports every reader
 
+import array_lies
 import codes_readers
 import costs
 import parquet_lies
+import picture_lies
 import published_readers
 from spoiling import Reader, load, saved
 
@@ -140,6 +142,8 @@ def lying_npy(random: Random) -> bytes:
 
 
 def lying_npz(random: Random) -> bytes:
+    if random.random() < 0.3:
+        return array_lies.lying_factors(random, GREY)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that occur twice
@@ -181,20 +185,25 @@ def two_pictures(folder: Path) -> None:
         Image.fromarray(GREY[number]).save(folder / f"{number}.png")
 
 
+def picture_files(format: str) -> Reader:
+    good = pictures(format)
+    return Reader(f"file.{format.lower()}", good, picture_lies.lying(format, good), load_folder)
+
+
 def parquet_tables() -> Reader:
     good = parquet()
     return Reader("file.parquet", good, parquet_lies.lying(good), load_table, two_pictures)
 
 
 READERS: dict[str, Callable[[], Reader]] = {
-    "png": lambda: Reader("file.png", pictures("PNG"), read=load_folder),
-    "jpeg": lambda: Reader("file.jpg", pictures("JPEG"), read=load_folder),
-    "tiff": lambda: Reader("file.tif", pictures("TIFF"), read=load_folder),
-    "webp": lambda: Reader("file.webp", pictures("WEBP"), read=load_folder),
-    "gif": lambda: Reader("file.gif", pictures("GIF"), read=load_folder),
+    "png": lambda: picture_files("PNG"),
+    "jpeg": lambda: picture_files("JPEG"),
+    "tiff": lambda: picture_files("TIFF"),
+    "webp": lambda: picture_files("WEBP"),
+    "gif": lambda: picture_files("GIF"),
     "npy": lambda: Reader("file.npy", npy(), lying_npy),
     "npz": lambda: Reader("file.npz", npz(), lying_npz),
-    "hdf5": lambda: Reader("file.h5", hdf5()),
+    "hdf5": lambda: Reader("file.h5", hdf5(), lambda random: array_lies.lying_hdf5(random, images=GREY)),
     "csv": lambda: Reader("file.csv", [GOOD_TABLE], lying_table, load_table, two_pictures),
     "parquet": parquet_tables,
     **codes_readers.READERS,

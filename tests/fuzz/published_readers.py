@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from array_lies import lying_hdf5
 from spoiling import Reader, opened, saved, spoilt
 
 RNG = np.random.default_rng(0)
@@ -54,7 +55,8 @@ def hdf5(**arrays: np.ndarray) -> bytes:
 def shapes3d() -> Reader:
     shrink("shapes3d", FACTOR_SIZES=(1, 1, 1, 2, 1, 2))
     labels = np.array([[0, 0, 0, scale, 0, angle] for scale in (0.75, 1.25) for angle in (-30, 30)])
-    return Reader("3dshapes.h5", [hdf5(images=PIXELS, labels=labels)], read=by_name("shapes3d"))
+    good = {"images": PIXELS, "labels": labels}
+    return Reader("3dshapes.h5", [hdf5(**good)], lambda random: lying_hdf5(random, **good), by_name("shapes3d"))
 
 
 def mpi3d() -> Reader:
@@ -83,7 +85,8 @@ def dsprites() -> Reader:
 
 
 def dsprites_hdf5() -> Reader:
-    return Reader("dsprites.hdf5", [hdf5(imgs=SPRITES, latents__classes=CLASSES)], read=read_dsprites)
+    good = {"imgs": SPRITES, "latents__classes": CLASSES}
+    return Reader("dsprites.hdf5", [hdf5(**good)], lambda random: lying_hdf5(random, **good), read_dsprites)
 
 
 # ---- Cars3D ----
@@ -103,10 +106,10 @@ def lying_mat(random: Random) -> bytes:
     return plain[:128] + struct.pack("<II", 15, len(content)) + content
 
 
-def tar(content: bytes) -> bytes:
+def tar(content: bytes, times: int = 1) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, each in (("data/README", b"cars"), ("data/cars/car_001_mesh.mat", content)):
+        for name, each in (("data/README", b"cars"), *[("data/cars/car_001_mesh.mat", content)] * times):
             info = tarfile.TarInfo(name)
             info.size = len(each)
             archive.addfile(info, io.BytesIO(each))
@@ -114,8 +117,9 @@ def tar(content: bytes) -> bytes:
 
 
 def lying_archive(random: Random) -> bytes:
-    inner = random.random() < 0.3
-    plain = tar(lying_mat(random)) if inner else spoilt([tar(mat(True))], random)
+    times = random.choice([1, 1, 2, 3_000 if random.randrange(50) == 0 else 1])
+    inner = times > 1 or random.random() < 0.3
+    plain = tar(random.choice([lying_mat(random), mat(True)]), times) if inner else spoilt([tar(mat(True))], random)
     return gzip.compress(plain, compresslevel=1)
 
 

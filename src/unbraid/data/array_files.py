@@ -23,7 +23,10 @@ _MOST_MEMBERS, _DEEPEST = 1_000, 4  # of groups within groups
 _MOST_TIMES = 400  # larger than it is stored, the most that images compress to; 3dshapes 23, dSprites 115
 _SMALL = 2**26  # bytes that any file may unfold to
 _LARGEST_CHUNK = 2**27  # bytes; HDF5 unfolds a chunk at once
-_AT_ONCE, _LARGEST_BAND = 2**28, 2**31  # bytes of HDF5 read together, and in all the chunks that hold one row
+_LARGEST_BAND = 2**31  # bytes of all the chunks that hold one row
+_AT_ONCE, _MOST_AT_ONCE = 2**24, 2**28  # bytes read together: where chunks are small, and so that each is unfolded once
+_MOST_CHUNKS, _LEAST_OF_CHUNK = 2**18, 8  # beyond so many, each must store so many bytes; looking for one takes 2 us
+_CHUNKS_AT_ONCE = 2**14  # HDF5 takes 3 kB for each chunk that it reads together with others
 _KNOWN_FILTERS = {1, 2, 3, 32000}  # gzip, shuffle, checksum, LZF; others would load a plug-in
 _BROKEN = (
     OSError,
@@ -133,26 +136,31 @@ class _Hdf5:
             raise ValueError(f"{name} is compressed in an unusual way: use gzip or none")
         if math.prod(dataset.chunks or ()) * self.dtype.itemsize > _LARGEST_CHUNK:
             raise ValueError(f"the chunks of {name} are larger than {_LARGEST_CHUNK:,} bytes")
-        row = math.prod(self.shape[1:]) * self.dtype.itemsize
-        together = dataset.chunks[0] if dataset.chunks else 1
-        if together * row > _LARGEST_BAND:
-            raise ValueError(f"each chunk of {name} holds parts of {together:,} rows: save it with chunks of fewer")
-        _refuse_bomb(name, dataset.nbytes, dataset.id.get_storage_size())
+        chunks = dataset.chunks or (1, *self.shape[1:])
+        row, stored = math.prod(self.shape[1:]) * self.dtype.itemsize, dataset.id.get_storage_size()
+        bands, *across = (-(-length // chunk) for length, chunk in zip(self.shape, chunks, strict=True))
+        if chunks[0] * row > _LARGEST_BAND:
+            raise ValueError(f"each chunk of {name} holds parts of {chunks[0]:,} rows: save it with chunks of fewer")
+        _refuse_bomb(name, dataset.nbytes, stored)
+        if dataset.chunks and bands * math.prod(across) > _MOST_CHUNKS + stored // _LEAST_OF_CHUNK:
+            raise ValueError(f"{name} lies in {bands * math.prod(across):,} chunks: save it in fewer")
+        together = min(_AT_ONCE // (chunks[0] * row or 1), _CHUNKS_AT_ONCE // (math.prod(across) or 1))
+        self._step = chunks[0] * together if together else min(chunks[0], max(1, _MOST_AT_ONCE // row))
         self._dataset, self._done = dataset, 0
-        self._together = max(1, min(together, _AT_ONCE // max(1, row)))
         self._kept = np.empty((0, *self.shape[1:]), self.dtype)
 
     def read(self, rows: int) -> np.ndarray:
         """Whole chunks are read and what is left over is kept: HDF5 would unfold a chunk anew for each part of it."""
-        missing = rows - len(self._kept)
-        if missing <= 0:
-            part, self._kept = self._kept[:rows], self._kept[rows:]
-            return part
-        more = self._dataset[self._done : self._done + -(-missing // self._together) * self._together]
-        self._done += len(more)
-        part = np.concatenate([self._kept, more[:missing]]) if len(self._kept) else more[:missing]
-        self._kept = more[missing:]
-        return part
+        parts, self._kept = [self._kept[:rows]], self._kept[rows:]
+        missing = rows - len(parts[0])
+        while missing > 0:
+            more = self._dataset[self._done : self._done + self._step]
+            if not len(more):
+                raise EOFError(f"it has no more than {self._done:,} rows")
+            self._done += len(more)
+            parts.append(more[:missing])
+            missing, self._kept = missing - len(parts[-1]), more[missing:]
+        return np.concatenate(parts)
 
 
 @contextmanager

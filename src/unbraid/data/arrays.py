@@ -169,7 +169,7 @@ def _labels(factors: Any, names: Sequence[str] | None, n: int) -> Listed:
     sizes: list[int | None] = []
     for name, place in zip(names, range(values.shape[1]), strict=True):
         column = np.ascontiguousarray(values[:, place])
-        discrete = (column == np.rint(column)).all() and column.max() < _LARGEST_INDEX
+        discrete = (column == np.rint(column)).all() and float(column.max()) < _LARGEST_INDEX
         if discrete and column.min() < 0:
             raise UnbraidError(
                 f"{name} holds the whole number {column.min():g}, and value indices start at 0: "

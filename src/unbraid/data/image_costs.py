@@ -49,7 +49,12 @@ def refuse_expensive(image: Any, stream: Stream) -> int:
     if is_jpeg:
         _refuse_scans(stream, pixels, progressive=bool(image.info.get("progressive")))
     if isinstance(image, TiffImageFile):
-        tile = image.tag_v2.get(_TILE_WIDTH, 0) * image.tag_v2.get(_TILE_HEIGHT, 0)
+        width, height = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+        if not (
+            isinstance(width, int) and isinstance(height, int)
+        ):  # a tag may also hold text, which is multiplied too
+            raise UnbraidError("the size of its tiles is no number")
+        tile = width * height
         if tile > _MOST_PIXELS:
             raise UnbraidError(f"its tiles have {tile / 1e6:,.0f} million pixels, more than {_MOST_PIXELS / 1e6:.0f}")
     return pixels

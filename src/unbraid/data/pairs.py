@@ -84,14 +84,14 @@ def _of_a_list(dataset: Dataset) -> Partner:
     ]
 
     def alike(index: int, shared: list[int]) -> np.ndarray:
-        """The images with the values that this one has of these factors; the rarest value leaves the fewest to look at.
+        """The images with the values that this one has of these factors; the rarest go first and leave few to look at.
 
         Nothing is kept for the next pair: forty factors can be shared in more ways than there are steps.
         """
-        lists = [with_value[factor][columns[factor][index]] for factor in shared]
-        rarest = min(range(len(shared)), key=lambda place: len(lists[place]))
+        lists = {factor: with_value[factor][columns[factor][index]] for factor in shared}
+        rarest, *others = sorted(shared, key=lambda factor: len(lists[factor]))
         found = lists[rarest]
-        for factor in shared[:rarest] + shared[rarest + 1 :]:
+        for factor in others:
             found = found[columns[factor][found] == columns[factor][index]]
         return found
 
