@@ -264,6 +264,13 @@ class TestDecode:
             codes.decode(trained, tmp_path / "z.parquet", tmp_path / "in" / "made")
         assert [file for file in tmp_path.rglob("*") if file.is_file()] == [tmp_path / "z.parquet"]
 
+    @pytest.mark.parametrize("names", [["x" * 300], ["a.png", "a.png/b"]])
+    def test_names_that_no_file_can_have(self, trained: Run, tmp_path: Path, names: list[str]) -> None:
+        (tmp_path / "z.csv").write_text("".join(["image,z0,z1,z2\n", *(f"{name},0,0,0\n" for name in names)]))
+        with pytest.raises(UnbraidError, match=r"no file can be called '.*' here \(.*\): rename it"):
+            codes.decode(trained, tmp_path / "z.csv", tmp_path / "made")
+        assert [file.name for file in tmp_path.iterdir()] == ["z.csv"]
+
     def test_two_images_of_one_name(self, trained: Run, tmp_path: Path) -> None:
         (tmp_path / "z.csv").write_text("image,z0,z1,z2\na.png,0,0,0\na.jpg,0,0,0\n")
         with pytest.raises(UnbraidError, match=r'two images would be called "a.png": rename one of them'):

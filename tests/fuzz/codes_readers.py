@@ -1,5 +1,6 @@
 """Tables of codes for the fuzzing: small good ones of three latents, and how they are read."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -73,8 +74,67 @@ def npz() -> list[bytes]:
     ]
 
 
+PLACES = [
+    "a",
+    "a.png",
+    "a/b",
+    "a.png/b",
+    ".",
+    "./",
+    "..",
+    "../x",
+    "/etc/x",
+    "~",
+    "con",
+    "C:x",
+    "\\x",
+    "a//b",
+    "a/./b",
+    "...",
+]
+PLACES += [
+    "x" * 300,
+    "x" * 1_001,
+    "d/" * 400,
+    "\u202e",
+    " ",
+    "é",
+    "e\u0301",
+    "\t",
+    "1",
+    "007",
+    ".png",
+    "a.",
+    "-rf",
+    "*",
+]
+
+
+def named_csv(random: Random) -> bytes:
+    """Sound codes of images with any names."""
+    names = random.choices(PLACES, k=random.randrange(1, 5))
+    return "".join(["image,z0,z1,z2\n", *(f'"{name}",0,0,0\n' for name in names)]).encode()
+
+
+def decoded(path: Path) -> None:
+    """As `unbraid decode`, but for the net: into a folder, outside of which nothing may be."""
+    from unbraid.codes import pictures, tables
+
+    table = tables.read(path, LATENTS)
+    blank = ((part.index, np.zeros((len(part.codes), 1, 2, 2), np.float32)) for part in table.parts)
+    made = path.parent / "made"
+    try:
+        pictures.write(made, (max(table.n, 1), 1, 2, 2), blank)
+        assert sum(file.is_file() for file in made.rglob("*")) == max(table.n, 0)
+    finally:
+        left = {file.name for file in path.parent.iterdir()} - {path.name, made.name}
+        shutil.rmtree(made, ignore_errors=True)
+        assert not left, left
+
+
 READERS: dict[str, Callable[[], Reader]] = {
     "codes_csv": lambda: Reader("codes.csv", [csv()], lying_csv, read),
     "codes_parquet": lambda: Reader("codes.parquet", parquet(), parquet_lies.lying(parquet()), read),
+    "codes_to_pictures": lambda: Reader("codes.csv", [csv()], named_csv, decoded),
     "codes_npz": lambda: Reader("codes.npz", npz(), read=read),
 }

@@ -10,7 +10,7 @@ import pytest
 FUZZER = Path(__file__).with_name("fuzz_readers.py")
 NAMES = [
     *("png", "jpeg", "tiff", "webp", "gif", "npy", "npz", "hdf5", "csv", "parquet"),
-    *("codes_csv", "codes_parquet", "codes_npz"),
+    *("codes_csv", "codes_parquet", "codes_npz", "codes_to_pictures"),
     *("shapes3d", "mpi3d", "dsprites", "dsprites_hdf5", "cars3d", "cars3d_archive"),
     *("smallnorb_dat", "smallnorb_cat", "smallnorb_info", "celeba"),
 ]

@@ -1,5 +1,6 @@
 """Decoded images as a folder of PNG files, or as one array."""
 
+import errno
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -9,6 +10,8 @@ import numpy as np
 
 from unbraid import files
 from unbraid.errors import UnbraidError
+
+_OF_NAMES = {errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL}  # what a system says of them
 
 Images = Iterable[tuple[list[str], np.ndarray]]  # names and float32 [n, C, H, W] in [0, 1], in turn
 
@@ -44,13 +47,21 @@ def _write_folder(folder: Path, n: int, parts: Images) -> None:
         for names, images in parts:
             for name, image in zip(names, images, strict=True):
                 path = temporary / _file_name(name, done, n)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if path.exists():
-                    raise UnbraidError(
-                        f'two images would be called "{path.relative_to(temporary)}": rename one of them'
-                    )
                 pixels = np.rint(255 * image).astype(np.uint8).transpose(1, 2, 0)
-                Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(path)
+                picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    if path.exists():
+                        raise UnbraidError(
+                            f'two images would be called "{path.relative_to(temporary)}": rename one of them'
+                        )
+                    picture.save(path, "PNG")
+                except OSError as error:
+                    if error.errno not in _OF_NAMES:
+                        raise
+                    raise UnbraidError(
+                        f"no file can be called {name[:80]!r} here ({error.strerror}): rename it"
+                    ) from None
                 done += 1
 
 
