@@ -213,6 +213,17 @@ class TestDecode:
         found = {file.relative_to(tmp_path / "made").as_posix() for file in (tmp_path / "made").rglob("*.png")}
         assert found == {f"deep/földer {n % 2}/{n}.png" for n in range(N)}
 
+    def test_names_with_spaces_of_other_kinds(self, trained: Run, table: Callable[..., Path], tmp_path: Path) -> None:
+        names = [
+            "Screenshot 3.45\u202fPM.jpg",
+            "写真\u3000旅行/a.jpg",
+            "a\u200db.jpg",
+            *(f"{n}.jpg" for n in range(3, N)),
+        ]
+        codes.decode(trained, table(".csv", names), tmp_path / "made")
+        found = {file.relative_to(tmp_path / "made").as_posix() for file in (tmp_path / "made").rglob("*.png")}
+        assert found == {name.replace(".jpg", ".png") for name in names}
+
     def test_plain_array(self, trained: Run, tmp_path: Path) -> None:
         z = np.random.default_rng(0).normal(size=(5, L))
         np.save(tmp_path / "z.npy", z)
@@ -253,6 +264,7 @@ class TestDecode:
             "a\0b",
             "x" * 2000,
             "\x1b[1m",
+            "a\u202egnp.exe",
             ".",
             "./",
             ".\\.",

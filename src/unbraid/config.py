@@ -21,7 +21,7 @@ import yaml
 
 from unbraid import data, files, schedules
 from unbraid.data import DATASETS
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, is_plain
 from unbraid.models import ARCHITECTURES
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
@@ -199,8 +199,13 @@ def _value(name: str, kind: type, value: Any, *, schedule: bool) -> Value:
     if kind is str:
         if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
             raise UnbraidError(f"{name} holds bytes that are no text in this system's encoding: set PYTHONUTF8=1")
-        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
-            raise wrong()  # no path, device or name has control characters
+        if not isinstance(value, str):
+            raise wrong()
+        if len(value) > _LONGEST_TEXT or not is_plain(value):  # no path, device or name has control characters
+            raise UnbraidError(
+                f"{name} must be text of at most {_LONGEST_TEXT:,} characters and no control characters, "
+                f"not {_shown(value)}"
+            )
         return value
     if kind is bool:
         known = {"true": True, "false": False, "yes": True, "no": False}
@@ -294,7 +299,7 @@ def read(path: Path) -> dict[str, Any]:
         values = PlainLoader(text).get_single_data()
     except OSError as error:
         raise UnbraidError(f"cannot read the config {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError) as error:
         if isinstance(error, UnbraidError):
             raise
         raise UnbraidError(f"{path} is not a config in YAML: {' '.join(str(error).split())[:300]}") from None

@@ -1,6 +1,12 @@
 """The one exception for what a user can mend."""
 
 import threading
+import unicodedata
+
+_STEERING = ("Cc", "Cs", "Zl", "Zp")  # kinds of characters: controls, halves of others, ends of lines and paragraphs
+_TURNING = (
+    "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # what stands behind them, right to left
+)
 
 
 class UnbraidError(ValueError):
@@ -19,6 +25,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether nothing in the text steers a terminal or hides what it says: spaces of any kind are plain."""
+    return not any(unicodedata.category(each) in _STEERING or each in _TURNING for each in text)
 
 
 def of_a_thread(failed: threading.ExceptHookArgs) -> None:

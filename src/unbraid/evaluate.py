@@ -204,16 +204,18 @@ def representation(run: Run, dataset: Dataset, *, seed: int = 0, points: int = 0
     """The run's codes beside the factors: every image of the data set, or `points` of them, encoded once.
 
     Metrics then draw their published numbers of points from the table, which is the protocol itself: what a metric
-    asks for twice is not encoded twice. Of a larger set, a stream or data with continuous factors, 10,000 rows to fit
-    on and 5,000 to test with, or two thirds and one third of fewer.
+    asks for twice is not encoded twice. Of a set with fewer images than those points they take every row, and hold a
+    third of them out where they test: drawn with replacement, most rows to test with would have been fitted on. Of a
+    larger set, a stream or many images with continuous factors, 10,000 rows to fit on and 5,000 to test with.
     """
     if not dataset.factor_names:
         raise UnbraidError(f"{run.path} was trained on data without ground-truth factors, and scores compare with them")
-    if not points and None not in dataset.factor_sizes and len(dataset) <= _WHOLE:
+    few, discrete = len(dataset) < sum(_SAMPLE), None not in dataset.factor_sizes
+    if not points and (few or (discrete and len(dataset) <= _WHOLE)):
         indices = np.arange(len(dataset))
         mean, logvar = encode_images(run, dataset, indices, show=show)
         factors = dataset.factors(indices)
-        return Representation(mean, factors, dataset.factor_sizes, population=True, logvar=logvar)
+        return Representation(mean, factors, dataset.factor_sizes, population=not few, logvar=logvar)
     rng = randomness.numpy_generator(seed, "score")
     size = min(points or sum(_SAMPLE), len(dataset))
     indices = rng.choice(len(dataset), size=size, replace=False)

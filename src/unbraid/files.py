@@ -8,6 +8,7 @@ import secrets
 import shutil
 import stat
 import time
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,13 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_unbounded(archive: zipfile.ZipFile) -> None:
+    """Raises ValueError where zipfile would unfold a member without bounds, however little of it is asked for."""
+    for member in archive.infolist():
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{member.filename[:80]} is compressed in an unusual way: save it by np.savez_compressed")
 
 
 @contextmanager

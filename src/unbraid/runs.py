@@ -10,7 +10,6 @@ tensorboard/  figures/  export/   scores.json   report.html
 error.json               why a run of a study failed, until it is tried again
 """
 
-import csv
 import json
 import math
 from array import array
@@ -61,9 +60,10 @@ FREE_SETTINGS = ("device", "checkpoint_minutes", "logger")
 
 
 # bytes; what a run of ours writes stays far below, and what is larger is not read
-_LARGEST_JSON = 16_000_000
+_LARGEST_JSON = 4_000_000
 _LARGEST_HEADER = 1_000_000
-_LARGEST_LOG = 64_000_000
+_LARGEST_LOG = 16_000_000
+_LONGEST_HEADER, _MOST_COLUMNS = 2**16, 1_000  # of the log: characters of the line of names
 _MOST_DIGITS = 30  # of a whole number in JSON: far from where floats end
 _MOST_STEPS = 10**15
 
@@ -228,7 +228,7 @@ def last_row(path: Path) -> dict[str, float]:
     """The last row of the run's log, without reading the others; {} before the first, or where it is half written."""
     try:
         with (path / LOG).open("rb") as file:
-            names = file.readline().decode().rstrip().split(",")
+            names = file.readline(_LONGEST_HEADER).decode().rstrip().split(",")
             file.seek(max(file.seek(0, 2) - 65536, 0))
             end = file.read().decode()
         cells = end.splitlines()[-1].split(",")
@@ -304,31 +304,38 @@ def opened_tensors(path: Path) -> Iterator[Any]:
 def read_log(path: Path) -> dict[str, np.ndarray]:
     """Column -> float64 [rows] of the run's log; {} before its first row."""
     file = path / LOG
-    if not file.is_file():
+    if not _has_rows(file):
         return {}
     try:
-        if file.stat().st_size > _LARGEST_LOG:
-            raise ValueError
-        with file.open(newline="", encoding="utf-8") as stream:
-            rows = csv.reader(stream)
-            header = next(rows, [])
+        with _opened_log(file) as (header, lines):
             columns = [array("d") for _ in header]
-            for row in rows:
-                for column, cell in zip(columns, row, strict=True):
+            for line in lines:
+                for column, cell in zip(columns, line.split(","), strict=True):
                     column.append(float(cell))
         steps = columns[header.index("step")] if "step" in header else ()
         if len(set(header)) < len(header) or not all(0 <= step <= _MOST_STEPS for step in steps):
             raise ValueError
-    except (ValueError, csv.Error):
+    except ValueError:
         raise _damaged(file) from None
     return {
         name: np.frombuffer(column) if column else np.empty(0) for name, column in zip(header, columns, strict=True)
     }
 
 
-def _read_csv(file: Path) -> list[list[str]]:
-    with file.open(newline="", encoding="utf-8") as stream:
-        return list(csv.reader(stream)) or [[]]
+def _has_rows(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
+
+
+@contextmanager
+def _opened_log(file: Path) -> Iterator[tuple[list[str], Iterator[str]]]:
+    """(names of the columns, lines of numbers with their ends); raises ValueError where it is none of ours."""
+    if file.stat().st_size > _LARGEST_LOG:
+        raise ValueError("it is larger than we write them")
+    with file.open(encoding="utf-8") as stream:
+        header = stream.readline(_LONGEST_HEADER).rstrip("\n").split(",")
+        if not all(header) or len(header) > _MOST_COLUMNS:
+            raise ValueError("its first line has no names, or too many")
+        yield header, iter(stream)
 
 
 def _damaged(log: Path) -> UnbraidError:
@@ -343,16 +350,16 @@ class Log:
     def __init__(self, path: Path, step: int) -> None:
         self.file = path / LOG
         self.columns: list[str] = []
-        if self.file.is_file():
+        if _has_rows(self.file):
             try:
-                header, *rows = _read_csv(self.file)
-                # the last line may have been cut off in the middle by the kill
-                kept = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
-            except (ValueError, IndexError, csv.Error):
+                with _opened_log(self.file) as (header, lines):
+                    # the last line may have been cut off in the middle by the kill
+                    whole = (line for line in lines if line.endswith("\n") and line.count(",") == len(header) - 1)
+                    kept = [line for line in whole if int(line.partition(",")[0]) <= step]
+            except ValueError:
                 raise _damaged(self.file) from None
             self.columns = header if kept else []
-            text = "".join(",".join(row) + "\n" for row in ([header, *kept] if kept else []))
-            files.write_text(self.file, text)
+            files.write_text(self.file, "".join([",".join(header) + "\n", *kept] if kept else []))
 
     def append(self, row: Mapping[str, float]) -> None:
         with self.file.open("a", newline="", encoding="utf-8") as stream:

@@ -6,6 +6,7 @@ import struct
 import sys
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,13 @@ class TestNpz:
             with pytest.raises(UnbraidError, match=r"its header speaks of 4,398,046,511,104 bytes"):
                 load(str(tmp_path / "a.npz"))
 
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_compression_that_zipfile_unfolds_whole(self, tmp_path: Path, method: int) -> None:
+        with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+            archive.writestr("images.npy", npy((2, 4, 4), bytes(32)))
+        with pytest.raises(UnbraidError, match=r"images.npy is compressed in an unusual way: save it by np.savez_comp"):
+            load(str(tmp_path / "a.npz"))
+
     def test_too_many_members(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(array_files, "_MOST_MEMBERS", 3)
         with pytest.raises(UnbraidError, match="it holds 4 arrays, more than 3"):
@@ -264,9 +272,8 @@ class TestHdf5:
         with array_files.opened(tmp_path / "a.h5") as arrays:
             array = arrays["images"]
             dataset = array._dataset
-            monkeypatch.setattr(array, "_dataset", type("Seen", (), {
-                "__getitem__": lambda self, rows: asked.append(rows) or dataset[rows]
-            })())  # fmt: skip
+            seen = {"__getitem__": lambda self, rows: asked.append(rows) or dataset[rows], "id": dataset.id}
+            monkeypatch.setattr(array, "_dataset", type("Seen", (), seen)())
             assert np.array_equal(np.concatenate([array.read(rows) for rows in (1, 1, 30, 20, 5, 43)]), images)
         assert [rows.start for rows in asked[1:]] == [rows.stop for rows in asked[:-1]]
         assert all(rows.start % together == 0 and rows.stop % together == 0 for rows in asked)
@@ -288,6 +295,20 @@ class TestHdf5:
         with h5py.File(tmp_path / "a.h5", "w") as file:
             file.create_dataset("images", data=GREY, chunks=(1, 1, 1), compression="gzip")
         assert np.array_equal(all_of(tmp_path / "a.h5")[:, 0], GREY)
+
+    def test_a_chunk_that_unfolds_beyond_itself(self, tmp_path: Path) -> None:
+        """A gibibyte of zeros where 64 bytes belong; a large chunk that holds what it should is read."""
+        packer = zlib.compressobj()
+        bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(1024)) + packer.flush()
+        for filters in ({"compression": "gzip"}, {"compression": "gzip", "shuffle": True, "fletcher32": True}):
+            with h5py.File(tmp_path / "a.h5", "w") as file:
+                images = file.create_dataset("images", (4, 8, 8), np.uint8, chunks=(1, 8, 8), **filters)
+                images.id.write_direct_chunk((0, 0, 0), bomb)
+            self.refused(tmp_path / "a.h5", "a chunk unfolds to more than it should hold")
+            noise = RNG.integers(0, 256, (40, 100, 100), dtype=np.uint8)
+            with h5py.File(tmp_path / "b.h5", "w") as file:
+                file.create_dataset("images", data=noise, chunks=(40, 100, 100), **filters)
+            assert np.array_equal(all_of(tmp_path / "b.h5")[:, 0], noise)
 
     def test_external_storage(self, tmp_path: Path) -> None:
         (tmp_path / "raw").write_bytes(GREY.tobytes())

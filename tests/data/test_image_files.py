@@ -261,6 +261,10 @@ def test_the_scans_of_a_plain_jpeg_count_too(tmp_path: Path) -> None:
     film = RNG.bytes(100) + b"\xff\xda" * 1_000  # as telephones put it behind their pictures
     (tmp_path / "a.jpg").write_bytes(plain(3) + film)
     assert read(tmp_path / "a.jpg", size=64).std() > 10
+    marked = plain(3).replace(b"\xff\xda", b"\xff\x02\xff\xff\xff\xda", 1)  # libjpeg drops it and looks on right behind
+    (tmp_path / "a.jpg").write_bytes(marked)
+    with pytest.raises(UnbraidError, match="it holds a marker that no JPEG has, 02"):
+        read(tmp_path / "a.jpg")
     for content in (plain(6_000, 8_000), plain(6_000).replace(b"\xff\xda", b"\xff\xfe\0\4\xff\xd9\xff\xda")):
         (tmp_path / "a.jpg").write_bytes(content)
         with pytest.raises(UnbraidError, match="it is drawn over in 6,000 scans, more than 4"):
@@ -312,8 +316,36 @@ def test_a_header_of_half_a_million_parts(tmp_path: Path, format: str, after: in
             if many == 100:
                 assert read(tmp_path / "a.png").shape == (8, 8, 3)
             else:
-                with pytest.raises(UnbraidError, match="it is made of too many parts, more than 262,144"):
+                with pytest.raises(
+                    UnbraidError, match=r"too many parts, more than 262,144|has more than 100,000 segments"
+                ):
                     read(tmp_path / "a.png")
+
+
+def test_a_careful_jpeg_has_marks_between_its_pixels(tmp_path: Path) -> None:
+    """As many as there are blocks: 160,000."""
+    saved(tmp_path / "a.jpg", Image.new("L", (3200, 3200), 77), restart_marker_blocks=1)
+    assert (read(tmp_path / "a.jpg") == 77).all()
+
+
+def test_exif_that_comes_in_pieces(tmp_path: Path) -> None:
+    """Pillow puts them together one by one; 20,000 of them take it half a minute."""
+    image = saved(tmp_path / "a.jpg", Image.fromarray(GREY)).read_bytes()
+    piece = b"\xff\xe1" + struct.pack(">H", 108) + b"Exif\0\0" + bytes(100)
+    (tmp_path / "a.jpg").write_bytes(image[:2] + 20_000 * piece + image[2:])
+    with costs.bounded(), pytest.raises(UnbraidError, match="its EXIF has more than 131,072 bytes"):
+        read(tmp_path / "a.jpg")
+
+
+def test_a_png_of_many_profiles(tmp_path: Path) -> None:
+    content = b"x\0\0" + zlib.compress(bytes(2**20 - 1), 9)
+    chunk = struct.pack(">I", len(content)) + b"iCCP" + content + struct.pack(">I", zlib.crc32(b"iCCP" + content))
+    good = png(8, 8, bytes(72))
+    (tmp_path / "a.png").write_bytes(good[:33] + chunk + good[33:])
+    assert (read(tmp_path / "a.png") == 0).all()
+    (tmp_path / "a.png").write_bytes(good[:33] + 5_000 * chunk + good[33:])
+    with costs.bounded(), pytest.raises(UnbraidError, match="it has more than 1 profile of colours"):
+        read(tmp_path / "a.png")
 
 
 def test_exif_of_a_megabyte(tmp_path: Path) -> None:

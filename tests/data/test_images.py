@@ -168,6 +168,8 @@ class TestTables:
         dataset = load(table(folder / "t.csv", ["path", "time", "code", "angle"], *rows), size=12)
         assert dataset.factor_sizes == (3, 3, 2), "1_0 is a word"
         assert dataset.factors(np.arange(3)).tolist() == [[0, 2, 0], [1, 1, 0], [2, 0, 1]]
+        rows = [[f"00{n}.png", 1_700_000_000_000_000_001 + n] for n in range(3)]
+        assert load(table(folder / "t.csv", ["path", "ns"], *rows), size=12).factor_sizes == (3,)
 
     def test_parquet_says_the_same(self, folder: Path) -> None:
         expected = data_files.pictures(folder, 3)

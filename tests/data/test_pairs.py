@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import costs
 import numpy as np
 import pytest
 import torch
@@ -94,6 +95,16 @@ def test_any_image_that_shares_the_rest() -> None:
     first, second = numbers[:, :32].reshape(-1), numbers[:, 32:].reshape(-1)
     shared = (factors[first] == factors[second]).sum(1)
     assert shared.min() >= 1 and (first != second).sum() > 100
+
+
+def test_factors_of_many_values_that_do_not_occur() -> None:
+    """256 factors of 65,536 values would be as many lists as there are colours."""
+    factors = np.zeros((50, 256), np.int64)
+    factors[0] = 2**16 - 1
+    factors[1, ::2] = 1
+    with costs.bounded():
+        batches = pairs(from_arrays(np.zeros((50, 4, 4), np.uint8), factors), 8, seed=0)
+        assert batches(0).shape == (8, 1, 4, 4)
 
 
 def test_a_partner_is_each_image_that_shares_the_rest() -> None:

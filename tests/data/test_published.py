@@ -195,6 +195,27 @@ class TestCars3D:
         with pytest.raises(UnbraidError, match=r"cars holds car_001_mesh.mat twice"):
             load("cars3d", source=str(tmp_path / "cars"))
 
+    @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+    def test_headers_before_headers(self, tmp_path: Path, kind: bytes) -> None:
+        """Of which tarfile calls itself for each; and records that take more time than room."""
+        with gzip.open(tmp_path / "chain.tar.gz", "wb", compresslevel=1) as stream:
+            for _ in range(2_000):
+                stream.write(self.info(kind, 0).tobuf(tarfile.USTAR_FORMAT))
+        with gzip.open(tmp_path / "records.tar.gz", "wb", compresslevel=1) as stream:
+            records = b"6 a=b\n" * (2**19 // 6)
+            for _ in range(60):
+                stream.write(self.info(kind, len(records)).tobuf(tarfile.USTAR_FORMAT))
+                stream.write(records.ljust(-(-len(records) // 512) * 512, b"\0"))
+                stream.write(tarfile.TarInfo("y").tobuf(tarfile.USTAR_FORMAT))
+        for name in ("chain.tar.gz", "records.tar.gz"):
+            with costs.bounded(), pytest.raises(UnbraidError, match=r"cannot be read as nips2015|holds 0 files"):
+                load("cars3d", source=str(tmp_path / name))
+
+    def info(self, kind: bytes, size: int) -> tarfile.TarInfo:
+        info = tarfile.TarInfo("x")
+        info.type, info.size = kind, size
+        return info
+
     def test_a_folder_whose_files_have_changed(self, tmp_path: Path) -> None:
         data_files.cars3d(tmp_path)
         before = all_of(load("cars3d", source=str(tmp_path)))

@@ -10,7 +10,7 @@ Part = tuple[bytes, bytes]  # its kind and its content
 LENGTHS = [0, 1, 2, 8, 64, 5_000, 5_792, 8_000, 8_192, 16_384, 65_535]
 TIMES = [0, 1, 2, 3, 10, 70, 1_000]
 RARELY = 50  # among so many cases one of the costly ones
-MANY = 300_000
+MANY, LARGEST = 300_000, 2**22  # parts, and bytes of them together
 
 
 def exif(random: Random) -> bytes:
@@ -34,9 +34,10 @@ def changed(parts: list[Part], kinds: list[bytes], random: Random) -> list[Part]
     for _ in range(random.randint(1, 3)):
         at = random.randrange(len(parts))
         kind, inner = parts[at]
+        many = MANY if random.randrange(RARELY) == 0 else random.choice(TIMES)
         what = random.choice(["again", "gone", "moved", "content", "length", "new"])
         if what == "again":
-            parts[at:at] = [parts[at]] * (MANY // 4 if random.randrange(RARELY) == 0 else random.choice(TIMES))
+            parts[at:at] = [parts[at]] * min(many, LARGEST // (len(inner) + 1))
         elif what == "gone" and len(parts) > 1:
             del parts[at]
         elif what == "moved":
@@ -48,8 +49,8 @@ def changed(parts: list[Part], kinds: list[bytes], random: Random) -> list[Part]
             lie = random.choice([struct.pack(">H", random.choice(LENGTHS)), struct.pack(">I", random.choice(LENGTHS))])
             parts[at] = kind, (inner[:place] + lie + inner[place + len(lie) :])[: len(inner)]
         else:
-            many = MANY if random.randrange(RARELY) == 0 else random.choice(TIMES)
-            parts[at:at] = [(random.choice(kinds), content(random, inner) if many < 100 else b"x")] * many
+            new = content(random, inner) if many < 10_000 else b"x"
+            parts[at:at] = [(random.choice(kinds), new)] * min(many, LARGEST // (len(new) + 1))
     return parts
 
 

@@ -339,10 +339,10 @@ class TestSizes:
     @pytest.mark.parametrize(
         ("file", "size", "read"),
         [
-            (runs.FACTS, 16_000_000, runs.read_facts),
-            (runs.SCORES, 16_000_000, runs.read_scores),
-            (runs.STATISTICS, 16_000_000, runs.read_statistics),
-            (runs.LOG, 64_000_000, runs.read_log),
+            (runs.FACTS, 4_000_000, runs.read_facts),
+            (runs.SCORES, 4_000_000, runs.read_scores),
+            (runs.STATISTICS, 4_000_000, runs.read_statistics),
+            (runs.LOG, 16_000_000, runs.read_log),
         ],
     )
     def test_files_far_too_large_are_not_read(

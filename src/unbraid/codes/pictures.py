@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 from unbraid import files
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, is_plain
 
 _OF_NAMES = {errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL}  # what a system says of them
 
@@ -70,7 +70,7 @@ def _file_name(name: str, number: int, n: int) -> str:
     if not name or name.isdecimal():
         return f"{name or number:>0{len(str(n - 1))}}.png"
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    plain = not PureWindowsPath(name).drive and not name.startswith(("/", "\\")) and name.isprintable()
+    plain = not PureWindowsPath(name).drive and not name.startswith(("/", "\\")) and is_plain(name)
     if not parts or not plain or ".." in parts or len(name) > 1000:
         raise UnbraidError(f"the image {name[:80]!r} is not called by a path that stays in the folder: rename it")
     return str(PurePosixPath(*parts).with_suffix(".png"))

@@ -295,6 +295,7 @@ def _check_shape(path: Path, shape: tuple[int, ...], dtype: np.dtype, latents: i
 
 def _read_npz(path: Path, latents: int) -> Table:
     with zipfile.ZipFile(path) as archive:
+        files.refuse_unbounded(archive)
         shape, dtype = _header(archive, "codes")
         named = f"{INDEX}.npy" in archive.namelist()
         names_shape = _header(archive, INDEX)[0] if named else shape[:1]

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from unbraid import files
 from unbraid.errors import UnbraidError
 
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5")
@@ -23,11 +24,14 @@ _MOST_MEMBERS, _DEEPEST = 1_000, 4  # of groups within groups
 _MOST_TIMES = 400  # larger than it is stored, the most that images compress to; 3dshapes 23, dSprites 115
 _SMALL = 2**26  # bytes that any file may unfold to
 _LARGEST_CHUNK = 2**27  # bytes; HDF5 unfolds a chunk at once
-_LARGEST_BAND = 2**31  # bytes of all the chunks that hold one row
+_LARGEST_BAND = 2**29  # bytes of all the chunks that hold one row
 _AT_ONCE, _MOST_AT_ONCE = 2**24, 2**28  # bytes read together: where chunks are small, and so that each is unfolded once
 _MOST_CHUNKS, _LEAST_OF_CHUNK = 2**18, 8  # beyond so many, each must store so many bytes; looking for one takes 2 us
 _CHUNKS_AT_ONCE = 2**14  # HDF5 takes 3 kB for each chunk that it reads together with others
-_KNOWN_FILTERS = {1, 2, 3, 32000}  # gzip, shuffle, checksum, LZF; others would load a plug-in
+_GZIP, _LZF = 1, 32000
+_COMPRESSING, _KNOWN_FILTERS = {_GZIP, _LZF}, {_GZIP, _LZF, 2, 3}  # and shuffle, checksum; others would load a plug-in
+_CHECKSUM = 4  # bytes
+_HARMLESS = 2**18  # stored bytes, of which gzip can make 268 million and no more
 _BROKEN = (
     OSError,
     LookupError,
@@ -110,6 +114,7 @@ def _npy(path: Path) -> Iterator[dict[str, Array]]:
 def _npz(path: Path) -> Iterator[dict[str, Array]]:
     """Members of objects are left out: they are pickled."""
     with zipfile.ZipFile(path) as archive, ExitStack() as streams:
+        files.refuse_unbounded(archive)
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         if len(members) > _MOST_MEMBERS:
             raise ValueError(f"it holds {len(members):,} arrays, more than {_MOST_MEMBERS:,}")
@@ -129,10 +134,10 @@ class _Hdf5:
     def __init__(self, name: str, dataset: Any) -> None:
         self.shape, self.dtype = dataset.shape, dataset.dtype
         creation = dataset.id.get_create_plist()
-        filters = {creation.get_filter(number)[0] for number in range(creation.get_nfilters())}
+        filters = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
         if dataset.is_virtual or dataset.external:
             raise ValueError(f"{name} lies in other files: give a file that holds its own images")
-        if not filters <= _KNOWN_FILTERS:
+        if not {*filters} <= _KNOWN_FILTERS or sum(each in _COMPRESSING for each in filters) > 1:
             raise ValueError(f"{name} is compressed in an unusual way: use gzip or none")
         if math.prod(dataset.chunks or ()) * self.dtype.itemsize > _LARGEST_CHUNK:
             raise ValueError(f"the chunks of {name} are larger than {_LARGEST_CHUNK:,} bytes")
@@ -147,10 +152,14 @@ class _Hdf5:
         together = min(_AT_ONCE // (chunks[0] * row or 1), _CHUNKS_AT_ONCE // (math.prod(across) or 1))
         self._step = chunks[0] * together if together else min(chunks[0], max(1, _MOST_AT_ONCE // row))
         self._dataset, self._done = dataset, 0
+        self._gzip = filters.index(_GZIP) if _GZIP in filters else None
         self._kept = np.empty((0, *self.shape[1:]), self.dtype)
 
     def read(self, rows: int) -> np.ndarray:
         """Whole chunks are read and what is left over is kept: HDF5 would unfold a chunk anew for each part of it."""
+        if self._gzip is not None:
+            _refuse_long_chunks(self._dataset, self._gzip)
+            self._gzip = None
         parts, self._kept = [self._kept[:rows]], self._kept[rows:]
         missing = rows - len(parts[0])
         while missing > 0:
@@ -161,6 +170,25 @@ class _Hdf5:
             parts.append(more[:missing])
             missing, self._kept = missing - len(parts[-1]), more[missing:]
         return np.concatenate(parts)
+
+
+def _refuse_long_chunks(dataset: Any, place: int) -> None:
+    """Where a chunk unfolds to more than a chunk: HDF5 unfolds all there is. `place` is gzip's among the filters."""
+    large: list[tuple[int, ...]] = []
+
+    def look(info: Any) -> None:
+        if info.size > _HARMLESS and not info.filter_mask >> place & 1:
+            large.append(info.chunk_offset)
+
+    dataset.id.chunk_iter(look)
+    for offset in large:
+        left = math.prod(dataset.chunks) * dataset.dtype.itemsize + _CHECKSUM
+        unfolding, (_, content) = zlib.decompressobj(), dataset.id.read_direct_chunk(offset)
+        while content and left >= 0:
+            left -= len(unfolding.decompress(content, _AT_ONCE))
+            content = unfolding.unconsumed_tail
+        if left < 0:
+            raise ValueError("a chunk unfolds to more than it should hold")
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import io
 import itertools
 import math
 import os
-import shutil
 import struct
 import tarfile
 import zlib
@@ -26,6 +25,7 @@ FACTOR_SIZES = (4, 24, 183)
 _SHAPE = (128, 128, 3, 24, 4)
 _LARGEST = 2**26  # bytes of a .mat file, also when it is unfolded; a car has 19 million
 _LARGEST_READ = 2**20  # bytes of the archive read together; some headers in it may claim any length
+_MOST_OF_HEADERS = 2**23  # bytes
 _MOST_MEMBERS, _MOST_TIMES = 10_000, 60  # of the archive: files, and how much larger than itself it may unfold
 _BYTES, _MATRIX, _COMPRESSED = 2, 14, 15  # kinds of elements of a .mat file
 _CLASS_OF_BYTES = b"\x09"  # what a matrix is made of, among its flags
@@ -96,10 +96,10 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
                     raise UnbraidError(f"{path} unfolds to more than {_FILE.name} does: give the published one")
                 name = member.name.rpartition("/")[2]
                 if member.isreg() and _is_car(name) and member.size <= _LARGEST:
-                    yield name, _content(archive.extractfile(member))
+                    yield name, stream.content(archive.extractfile(member))
     except UnbraidError:
         raise
-    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError, zlib.error) as error:
         what = "the files of Cars3D" if path.is_dir() else _FILE.name
         raise UnbraidError(f"{path} cannot be read as {what}: {error}") from None
 
@@ -107,16 +107,23 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
 class _Unfolded(gzip.GzipFile):
     """An archive that hands out little at a time: the reader of tar believes the length that a header claims."""
 
+    of_headers = 0  # bytes read
+
     def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= _LARGEST_READ:
             raise EOFError(f"a header would be {size} bytes long")
+        self.of_headers += size
+        if self.of_headers > _MOST_OF_HEADERS:
+            raise EOFError(f"its headers have more than {_MOST_OF_HEADERS:,} bytes")
         return super().read(size)
 
-
-def _content(stream: Any) -> bytes:
-    content = io.BytesIO()
-    shutil.copyfileobj(stream, content, _LARGEST_READ // 2)
-    return content.getvalue()
+    def content(self, file: Any) -> bytes:
+        """All of a file in the archive."""
+        before, content = self.of_headers, io.BytesIO()
+        while part := file.read(_LARGEST_READ // 2):
+            content.write(part)
+            self.of_headers = before
+        return content.getvalue()
 
 
 def _car(content: bytes, name: str, size: int) -> np.ndarray:

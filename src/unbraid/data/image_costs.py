@@ -2,6 +2,8 @@
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,18 @@ _MOST_PIXELS = 2**25  # transparency takes 13 bytes a pixel
 _MOST_OF_JPEG = 2**26  # is decoded small
 _MOST_READS = 2**18  # a decoder takes some microseconds for each; large pictures in small tiles need half as many
 _LARGEST_EXIF = 2**17  # bytes; each of its entries may repeat all of it
-_LARGEST_JPEG = 2**27  # bytes
-_PLAIN_SCANS, _PROGRESSIVE_SCANS = 4, 64  # of a JPEG, each over the whole picture; one and ten are usual
+
+_JPEG, _LARGEST_JPEG = b"\xff\xd8", 2**27  # how one begins, and the most bytes
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")  # but for those that stand between pixels
+_SCAN, _END, _START, _APP1 = 0xDA, 0xD9, 0xD8, 0xE1
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_SEGMENTS = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}  # a decoder may look within any other
+_MOST_SEGMENTS = 100_000
+_PLAIN_SCANS, _PROGRESSIVE_SCANS = 4, 64  # each over the whole picture; one and ten are usual
 _MOST_DRAWN = 10 * _MOST_OF_JPEG  # pixels times scans
-_MOST_SEGMENTS = 100_000  # of a JPEG, with the markers that a careful writer sets between pixels
-_MARKER = re.compile(rb"\xff([^\x00\xff])")
-_SCAN, _END, _ALONE = 0xDA, 0xD9, {0x01, *range(0xD0, 0xD9)}  # markers; the latter have no length
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PROFILE, _MOST_PROFILES = b"iCCP", 1  # each may unfold to a mebibyte
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323  # tags of TIFF
 
 
@@ -34,57 +42,83 @@ class Stream(io.BufferedReader):
         return super().read(size)
 
 
-def refuse_expensive(image: Any, stream: Stream) -> int:
-    """The number of pixels of an image that Pillow has opened; raises UnbraidError where it is too much to decode."""
+@contextmanager
+def opened(path: Path, formats: tuple[str, ...]) -> Iterator[Any]:
+    """The image of a file in one of Pillow's `formats`, not decoded yet; UnbraidError where it would cost too much."""
+    from PIL import Image
     from PIL.JpegImagePlugin import JpegImageFile
     from PIL.TiffImagePlugin import TiffImageFile
 
-    is_jpeg = isinstance(image, JpegImageFile)  # also one of several pictures, which calls its format MPO
-    pixels = int(image.width * image.height)
-    most = _MOST_OF_JPEG if is_jpeg else _MOST_PIXELS
-    if pixels > most:
-        raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {most / 1e6:.0f}")
-    if len(image.info.get("exif", b"")) > _LARGEST_EXIF:
-        raise UnbraidError(f"its EXIF has more than {_LARGEST_EXIF:,} bytes")
-    if is_jpeg:
-        _refuse_scans(stream, pixels, progressive=bool(image.info.get("progressive")))
-    if isinstance(image, TiffImageFile):
-        width, height = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
-        if not (
-            isinstance(width, int) and isinstance(height, int)
-        ):  # a tag may also hold text, which is multiplied too
-            raise UnbraidError("the size of its tiles is no number")
-        tile = width * height
-        if tile > _MOST_PIXELS:
-            raise UnbraidError(f"its tiles have {tile / 1e6:,.0f} million pixels, more than {_MOST_PIXELS / 1e6:.0f}")
-    return pixels
+    with Stream(path) as stream:
+        most_scans, scans = _look_at_jpeg(stream)
+        _look_at_png(stream)
+        with Image.open(stream, formats=formats) as image:
+            pixels = image.width * image.height
+            # also one of several pictures, which calls its format MPO
+            most = _MOST_OF_JPEG if isinstance(image, JpegImageFile) else _MOST_PIXELS
+            if pixels > most:
+                raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {most / 1e6:.0f}")
+            most_scans = min(most_scans, max(1, _MOST_DRAWN // pixels))
+            if scans > most_scans:
+                raise UnbraidError(f"it is drawn over in {scans:,} scans, more than {most_scans}")
+            if len(image.info.get("exif", b"")) > _LARGEST_EXIF:
+                raise UnbraidError(f"its EXIF has more than {_LARGEST_EXIF:,} bytes")
+            if isinstance(image, TiffImageFile):
+                _look_at_tiles(image)
+            yield image
 
 
-def _refuse_scans(stream: Stream, pixels: int, *, progressive: bool) -> None:
-    place = stream.tell()
-    stream.seek(0)
+def _look_at_jpeg(stream: Stream) -> tuple[int, int]:
+    """(the most scans, the scans there are) of a JPEG, as far as the end of the picture; what follows may be a film.
+
+    Compressed pixels hold no marker but those that _MARKER leaves out, and segments between them may hold anything.
+    """
+    most, scans, exif, place = _PLAIN_SCANS, 0, 0, len(_JPEG)
+    if stream.peek(2)[:2] != _JPEG:
+        return most, scans
     content = stream.read(_LARGEST_JPEG)
     if stream.read(1):
         raise UnbraidError(f"it is larger than {_LARGEST_JPEG:,} bytes")
-    stream.seek(place)
-    scans = _scans(content)
-    most = min(_PROGRESSIVE_SCANS if progressive else _PLAIN_SCANS, max(1, _MOST_DRAWN // pixels))
-    if scans > most:
-        raise UnbraidError(f"it is drawn over in {scans:,} scans, more than {most}")
-
-
-def _scans(content: bytes) -> int:
-    """How many scans there are as far as the end of the picture; what follows may be a film.
-
-    Compressed pixels hold no marker but those without a length, and segments between them may hold anything.
-    """
-    scans, place = 0, 0
+    stream.seek(0)
     for _ in range(_MOST_SEGMENTS):
         found = _MARKER.search(content, place)
-        if found is None or found[1][0] == _END:
-            return scans
-        scans += found[1][0] == _SCAN
+        marker = found[1][0] if found else _END
+        if found is None or marker in (_END, _START):  # a second start is refused by the decoder
+            return most, scans
+        if marker not in _SEGMENTS:
+            raise UnbraidError(f"it holds a marker that no JPEG has, {marker:02X}")
         place = found.end()
-        if found[1][0] not in _ALONE:
-            place += int.from_bytes(content[place : place + 2], "big")
+        length = int.from_bytes(content[place : place + 2], "big")
+        exif += length if marker == _APP1 and content[place + 2 : place + 6] == b"Exif" else 0
+        if exif > _LARGEST_EXIF:  # is put together piece by piece
+            raise UnbraidError(f"its EXIF has more than {_LARGEST_EXIF:,} bytes")
+        if marker in _PROGRESSIVE:
+            most = _PROGRESSIVE_SCANS
+        scans += marker == _SCAN
+        place += length
     raise UnbraidError(f"it has more than {_MOST_SEGMENTS:,} segments")
+
+
+def _look_at_png(stream: Stream) -> None:
+    if stream.peek(8)[:8] != _PNG:
+        return
+    profiles, place = 0, len(_PNG)
+    while True:
+        stream.seek(place)
+        head = stream.read(8)
+        if len(head) < 8:
+            break
+        profiles += head[4:] == _PROFILE
+        if profiles > _MOST_PROFILES:
+            raise UnbraidError(f"it has more than {_MOST_PROFILES} profile of colours")
+        place += 12 + int.from_bytes(head[:4], "big")
+    stream.seek(0)
+
+
+def _look_at_tiles(image: Any) -> None:
+    width, height = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+    if not (isinstance(width, int) and isinstance(height, int)):  # a tag may also hold text, which is multiplied too
+        raise UnbraidError("the size of its tiles is no number")
+    if width * height > _MOST_PIXELS:
+        pixels = width * height / 1e6
+        raise UnbraidError(f"its tiles have {pixels:,.0f} million pixels, more than {_MOST_PIXELS / 1e6:.0f}")

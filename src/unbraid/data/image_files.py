@@ -51,11 +51,11 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def _decoded(path: Path, make: Callable[[Any], np.ndarray]) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
-        with image_costs.Stream(path) as stream, Image.open(stream, formats=_FORMATS) as image:
-            if image_costs.refuse_expensive(image, stream) > _LARGE:
+        with image_costs.opened(path, _FORMATS) as image:
+            if image.width * image.height > _LARGE:
                 with _ONE_AT_A_TIME:
                     return make(image)
             return make(image)

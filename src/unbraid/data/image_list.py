@@ -24,7 +24,7 @@ _MOST_OF_NAMES = 3 * 2**26
 _POINTER, _NUMBER = 8, 32  # bytes that Python takes for one
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000
 _LONGEST_NAME = 4096  # characters; no path is longer
-_DIGITS = 18  # of every number that fits into 64 bits
+_DIGITS = 19  # of a whole number of 64 bits
 
 
 @dataclass(frozen=True)

@@ -78,21 +78,20 @@ def _of_a_list(dataset: Dataset) -> Partner:
     """Any image that shares what is not changed; that may be the image itself."""
     values = dataset.factors(np.arange(len(dataset)))
     columns = [np.ascontiguousarray(column, np.int32) for column in values.T]
-    with_value = [  # of each factor, of each of its values: the images that have it, in order
-        np.split(np.argsort(column, kind="stable").astype(np.int32), np.cumsum(np.bincount(column))[:-1])
-        for column in columns
-    ]
+    orders = [np.argsort(column, kind="stable").astype(np.int32) for column in columns]  # images by value
+    starts = [np.concatenate([[0], np.cumsum(np.bincount(column))]) for column in columns]  # where each value's begin
 
     def alike(index: int, shared: list[int]) -> np.ndarray:
         """The images with the values that this one has of these factors; the rarest go first and leave few to look at.
 
         Nothing is kept for the next pair: forty factors can be shared in more ways than there are steps.
         """
-        lists = {factor: with_value[factor][columns[factor][index]] for factor in shared}
-        rarest, *others = sorted(shared, key=lambda factor: len(lists[factor]))
-        found = lists[rarest]
+        values = {factor: columns[factor][index] for factor in shared}
+        ends = {factor: starts[factor][value : value + 2] for factor, value in values.items()}
+        rarest, *others = sorted(shared, key=lambda factor: np.diff(ends[factor])[0])
+        found = orders[rarest][slice(*ends[rarest])]
         for factor in others:
-            found = found[columns[factor][found] == columns[factor][index]]
+            found = found[columns[factor][found] == values[factor]]
         return found
 
     def partner(indices: np.ndarray, changed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
