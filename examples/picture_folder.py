@@ -14,7 +14,7 @@ from unbraid import evaluate, pictures
 from unbraid.report import write_report
 
 folder = Path("digits")
-folder.mkdir()
+folder.mkdir(exist_ok=True)
 digits = load_digits()
 for number, pixels in enumerate(digits.images):  # [8, 8], 0 to 16
     Image.fromarray((pixels * 255 / 16).round().astype("uint8")).save(folder / f"{number:04}.png")

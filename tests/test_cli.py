@@ -301,7 +301,11 @@ class TestRun:
         data_files.pictures(tmp_path / "my faces", 40)
         code, out, err = said("data", "show", "my faces", "size=8")
         assert code == 0 and "my faces: 40 images, 8x8, 3 channels" in out and "0 duplicates" in out
-        assert "no ground-truth factors" in out and (tmp_path / "my faces.png").stat().st_size > 1000
+        assert "no ground-truth factors" in out and (tmp_path / "my faces-sheet.png").stat().st_size > 1000
+        monkeypatch.chdir(tmp_path / "my faces")
+        assert said("data", "show", ".", "size=8")[0] == 0
+        assert not list(Path().glob("*sheet*")), "none of its pictures"
+        monkeypatch.chdir(tmp_path)
         small = ["--data", "my faces", "--size", "8", "--model", "mlp", "--batch-size", "8", "--steps", "5"]
         code, out, err = said("train", *small, "--out", "run")
         assert code == 0 and "likelihood gaussian, sigma 0.25, as the images are in shades or colours" in err

@@ -31,6 +31,14 @@ class Oracle(Run):
         return mean, torch.tensor([-4.0, 0.0, -4.0, -2.0]).expand(len(mean), 4)
 
 
+class Pixels(Run):
+    """Codes that are the image itself."""
+
+    def encode(self, images: Any) -> tuple[Tensor, Tensor]:
+        mean = torch.as_tensor(images).reshape(len(images), -1)[:, :4].float() / 64
+        return mean, torch.zeros_like(mean)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return small_run("beta_vae", tmp_path_factory.mktemp("runs") / "run", beta=0.5, steps=60)
@@ -227,12 +235,27 @@ class TestScores:
 
     def test_the_whole_grid_is_the_population(self, oracle: Oracle) -> None:
         rep = evaluate.representation(oracle, squares())
-        assert rep.population and rep.test_codes is None and rep.factor_sizes == (2, 6, 6)
+        assert rep.test_codes is None and rep.factor_sizes == (2, 6, 6)
         assert np.array_equal(rep.codes[:, [3, 2, 0]], rep.factors) and rep.logvar is not None
+
+    def test_of_few_images_no_row_is_both_fitted_on_and_tested_with(
+        self, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Fewer than the points that metrics draw: with replacement, most of the test would have been seen."""
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (300, 4, 4), dtype=np.uint8)
+        chance = from_arrays(images, rng.integers(0, 2, (300, 2)))  # factors that no image tells
+        run = Pixels(oracle.path, oracle.config, oracle.facts, oracle.model, chance)
+        rep = evaluate.representation(run, chance)
+        assert not rep.population and len(rep.codes) == 300
+        found = evaluate.score_run(run, ["dci_rf"])["dci_rf"].parts
+        assert found["informativeness_train"] > 0.95 and found["informativeness_test"] < 0.65
+        monkeypatch.setattr(evaluate, "_SAMPLE", (48, 24))
+        assert evaluate.representation(oracle, squares()).population
 
     @pytest.mark.parametrize(("n", "fit", "test"), [(72, 48, 24), (3, 2, 1)])
     def test_few_images_with_continuous_factors_are_split(self, oracle: Oracle, n: int, fit: int, test: int) -> None:
-        rep = evaluate.representation(oracle, continuous(n))
+        rep = evaluate.representation(oracle, continuous(n), points=n)
         assert not rep.population and rep.test_codes is not None and rep.test_factors is not None
         assert (len(rep.codes), len(rep.factors), len(rep.test_codes), len(rep.test_factors)) == (fit, fit, test, test)
         assert rep.logvar is not None and len(rep.logvar) == fit

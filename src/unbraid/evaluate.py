@@ -257,11 +257,22 @@ def score_run(
         encoded = time.perf_counter() - began
         found = results(rep, others, seed, show=show)
         if show:
+            _tell_left_out(metrics, dataset)
             share = encoded / (time.perf_counter() - began)
             print(f"encoding took {encoded:.0f} s, {share:.0%} of the time", file=sys.stderr)  # noqa: T201
     found |= {name: _OF_A_RUN[name](run, dataset, seed, rep) for name in own}
     runs.write_scores(run.path, found, seed, points)
     return found
+
+
+def _tell_left_out(metrics: Iterable[str] | None, dataset: Dataset) -> None:
+    """Which of the usual scores need discrete factors, and which of these are not."""
+    fractions = [name for name, size in zip(dataset.factor_names, dataset.factor_sizes, strict=True) if size is None]
+    taken = choose(None, dataset.factor_sizes, posterior=True)
+    left_out = [name for name, metric in METRICS.items() if metric.default and name not in taken]
+    if metrics is None and fractions and left_out:
+        why = f"they need discrete factors, and {', '.join(fractions)} is not made of whole numbers"
+        print(f"left out: {', '.join(left_out)} ({why})", file=sys.stderr)  # noqa: T201
 
 
 def _reconstruction(run: Run, dataset: Dataset, seed: int, rep: Representation | None) -> Result:

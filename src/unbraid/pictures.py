@@ -1,5 +1,6 @@
 """Every picture of a run, from its data to files in its figures folder."""
 
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from unbraid.types import Dataset
 PRIOR_SPAN = 3.0  # of the published traversals, in standard deviations of the prior
 _PERCENTILES = (1, 99)  # of the data, where a traversal begins and ends unless told
 _RECONSTRUCTED = 10
+_CAPTION = 20  # characters of a line below an image
 _SHEET = 60
 _STILLS, _FRAMES = 10, 25  # pictures in a strip, and in half a turn of an animation
 
@@ -194,7 +196,8 @@ def contact_sheet(dataset: Dataset, path: Path, *, theme: str = "light") -> Path
     rng = randomness.numpy_generator(0, "contact sheet")
     indices = np.sort(rng.choice(len(dataset), min(_SHEET, len(dataset)), replace=False, shuffle=False))
     rows = dataset.factors(indices)
-    labels = [" ".join(f"{value:.4g}" for value in row) for row in rows] if rows.shape[1] else None
+    words = [" ".join(f"{value:.4g}" for value in row) for row in rows]
+    labels = [textwrap.fill(label, _CAPTION) for label in words] if rows.shape[1] else None
     title = "  ".join(dataset.factor_names)
     figures.save(figures.contact_sheet(dataset.images(indices), labels, title=title, theme=theme), path)
     return path

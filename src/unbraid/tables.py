@@ -119,12 +119,13 @@ def show_dataset(name: str, dataset: "Dataset", found: "Survey") -> None:
 
 
 def _values(size: int | None, column: "np.ndarray") -> tuple[str, str]:
-    """(how many values a factor has, or their range; the least and the most images that share one)"""
+    """(how many values a factor has, of those below its largest, or their range; how many images share one)"""
     if size is None:
-        return f"{column.min():.3g} to {column.max():.3g}", "continuous"
-    shared = np.bincount(column.astype(np.int64), minlength=min(size, len(column)))
+        return f"{column.min():.6g} to {column.max():.6g}", "continuous"
+    shared = np.unique(column, return_counts=True)[1]
     least, most = shared.min(), shared.max()
-    return f"{size:,}", f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    occurring = f"{size:,}" if len(shared) == size else f"{len(shared):,} of {size:,}"
+    return occurring, f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def show_entries(kind: str, descriptions: Mapping[str, str], options: Iterable[tuple[str, "Parameter"]]) -> None:

@@ -209,6 +209,11 @@ class TestTables:
             (b"path,a\nx.png\n", "row 2 of .* has 1 cells, and there are 2 columns"),
             (b"path,a\nx.png,\n", "row 2 of .* has no value of a: .* by factors=none"),
             (b"path,b,a,c\nx.png,1,,2\n", "row 2 of .* has no value of a: .* by factors=b,c"),
+            (b"path;a\nx.png;1\n", r'must have commas between its cells, and its first line is "path;a"'),
+            (
+                b"id,photo\n1,x.png\n",
+                r'the first, 1: No such .* from the column "id"; path or file or filename or image goes',
+            ),
             (b"path\n" + b"x.png\n" * 5_000, "none of the first 4,096 pictures can be read; the first, x.png: No such"),
             (b"path,a\nx.png,nan\n", "a in .* holds NaN"),
             (b"path\n\xff\xfe.png\n", "cannot be read as CSV in UTF-8"),

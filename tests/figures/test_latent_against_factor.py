@@ -106,6 +106,15 @@ def test_a_factor_that_never_changes_is_drawn_all_the_same(value) -> None:
     latent_against_factor(codes, np.zeros((50, 1)), ["f"], [1])
 
 
+def test_values_that_do_not_occur_leave_no_gap() -> None:
+    """Of 0 to 12, 8 and 12 alone: a line between the two, and nothing of the others."""
+    figure = latent_against_factor(np.array([[1.0], [1.0], [-1.0]]), np.array([[8], [8], [12]]), ["radius"], [13])
+    points = [line.get_xydata().tolist() for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
+    assert points == [[[8, 1], [12, -1]]]
+    low, high = figure.axes[0].get_xlim()
+    assert 7 < low < 8 and 12 < high < 13
+
+
 def test_where_no_code_varies_all_latents_are_drawn(words_of) -> None:
     figure = latent_against_factor(np.zeros((6, 2)), np.arange(6)[:, None] % 3, ["f"], [3])
     assert [word.text for word in words_of(figure) if word.text in ("z0", "z1")] == ["z0", "z1"]

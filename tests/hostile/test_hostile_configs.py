@@ -54,6 +54,7 @@ BOMBS = [
     b"steps: " + b"9" * 90_000,
     b"beta: 0x" + b"f" * 90_000,
     b"beta: " + b"1:" * 40_000 + b"1",
+    b"beta: " + b"1:" * 200 + b"1.5",
     b"lr: 'linear(" + b"(" * 90_000 + b"'",
     b"lr: 'linear(" + b"9" * 900 + b", 1, 2)'",
     b"".join(b"name%d: 1\n" % n for n in range(8_000)),

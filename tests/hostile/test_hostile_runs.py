@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
@@ -351,6 +352,43 @@ class TestSizes:
         written(folder / file, b"{" + b" " * size + b"}")
         with pytest.raises(UnbraidError, match="damaged"):
             read(folder)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"," * 15_000_000,
+            b"\n" * 15_000_000,
+            b"step\n" + b"\n" * 15_000_000,
+            b"step," * 12_000 + b"loss\n",
+            b"step,loss\n" + b"1," * 7_000_000,
+            b"step\n" + b"1" * 15_000_000,
+        ],
+        ids=["names", "lines", "blank", "columns", "cells", "number"],
+    )
+    def test_logs_of_a_form_that_takes_long(self, folder: Path, content: bytes) -> None:
+        """Within the bytes that a log may have."""
+        written(folder / runs.LOG, content)
+        tracemalloc.start()
+        try:
+            with costs.bounded():
+                assert runs.last_row(folder) == {}
+                with pytest.raises(UnbraidError, match=r"log.csv is damaged"):
+                    runs.read_log(folder)
+                if content.startswith((b",", b"\n", b"step,step")):
+                    with pytest.raises(UnbraidError, match=r"log.csv is damaged"):
+                        runs.Log(folder, 10)
+            assert tracemalloc.get_traced_memory()[1] < 2**28
+        finally:
+            tracemalloc.stop()
+
+    def test_a_log_of_holes(self, folder: Path) -> None:
+        with (folder / runs.LOG).open("wb") as file:
+            file.truncate(2**32)
+        with costs.bounded():
+            assert runs.last_row(folder) == {}
+            for read in (runs.read_log, lambda folder: runs.Log(folder, 10)):
+                with pytest.raises(UnbraidError, match=r"log.csv is damaged"):
+                    read(folder)
 
     @pytest.mark.parametrize(
         "text",

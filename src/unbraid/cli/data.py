@@ -18,7 +18,7 @@ def data(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("name", metavar="DATA", help="a name from `unbraid data list`, or a path")
         sub.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="such as n_balls=2")
         if name == "show":
-            sub.add_argument("--out", type=Path, help="picture to write (default: DATA.png)")
+            sub.add_argument("--out", type=Path, help="picture to write (default: DATA-sheet.png)")
             sub.add_argument("--theme", choices=["light", "dark"], default="light")
         sub.set_defaults(run=run)
 
@@ -42,9 +42,15 @@ def _run_data_show(chosen: argparse.Namespace) -> None:
 
     dataset = _load_data(chosen)
     tables.show_dataset(chosen.name, dataset, survey.survey(dataset, show=True))
-    name = Path(chosen.name).resolve().stem  # of a path, what it is called
-    path = pictures.contact_sheet(dataset, chosen.out or Path(f"{name}.png"), theme=chosen.theme)
+    path = pictures.contact_sheet(dataset, chosen.out or _sheet(chosen.name), theme=chosen.theme)
     print(f"contact sheet: {path}")
+
+
+def _sheet(data: str) -> Path:
+    """Where the sheet of a data set goes: here, but not among the pictures of a folder that it shows."""
+    shown, here = Path(data).resolve(), Path.cwd()
+    folder = shown.parent if shown.is_dir() and here.is_relative_to(shown) else Path()
+    return folder / f"{shown.stem}-sheet.png"
 
 
 def _run_data_build(chosen: argparse.Namespace) -> None:

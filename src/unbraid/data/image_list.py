@@ -18,7 +18,7 @@ from unbraid.data.labels import Listed
 from unbraid.errors import UnbraidError
 
 TABLES = (".csv", ".parquet")
-_PATH_COLUMNS = ("path", "file", "filename", "image")
+PATH_COLUMNS = ("path", "file", "filename", "image")
 _LARGEST_TABLE, _MOST_MEMORY = 2**28, 2**29  # bytes: in the file, and of the cells once they are read
 _MOST_OF_NAMES = 3 * 2**26
 _POINTER, _NUMBER = 8, 32  # bytes that Python takes for one
@@ -34,6 +34,7 @@ class Pictures:
     root: Path
     names: list[str]
     columns: dict[str, np.ndarray] = field(default_factory=dict)  # of factors: numbers, a word as its place in order
+    column: str = ""  # of a table, that of the names
 
     def digest(self) -> str:
         """Of names, sizes and times of change: what the decoded pictures depend on."""
@@ -108,9 +109,11 @@ def named_by(table: Path, factors: str) -> Pictures:
     header, columns = (_parquet if table.suffix.lower() == ".parquet" else _csv)(table)
     if not columns or not columns[0]:
         raise UnbraidError(f"{table} names no pictures: it needs a line of column names and a line for each picture")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise UnbraidError(f'{table} must have commas between its cells, and its first line is "{header[0][:100]}"')
     if len(set(header)) != len(header) or "" in header:
         raise UnbraidError(f"the columns of {table} need different names, not {_some(header)}")
-    where = next((header.index(name) for name in _PATH_COLUMNS if name in header), 0)
+    where = next((header.index(name) for name in PATH_COLUMNS if name in header), 0)
     others = [name for name in header if name != header[where]]
     chosen = {"all": others, "none": []}.get(factors, [name.strip() for name in factors.split(",")])
     for name in chosen:
@@ -134,7 +137,7 @@ def named_by(table: Path, factors: str) -> Pictures:
             )
         found[name] = _factor(cells, name, table)
         cells.clear()
-    return Pictures(root, names, found)
+    return Pictures(root, names, found, header[where])
 
 
 def _some(names: Sequence[str]) -> str:

@@ -95,7 +95,7 @@ def stored(pictures: Pictures, name: str, *, size: int, crop: str, colour: str, 
                         for row, each in zip(rows, found, strict=True)
                         if isinstance(each, UnbraidError)
                     )
-                    _refuse_none(skipped, tried=rows[-1] + 1, n=len(pictures.names))
+                    _refuse_none(skipped, tried=rows[-1] + 1, n=len(pictures.names), column=pictures.column)
                     good = [each for each in found if not isinstance(each, UnbraidError)]
                     if good:
                         yield np.stack(good)
@@ -146,12 +146,14 @@ def _in_order(
             future.cancel()
 
 
-def _refuse_none(skipped: list[tuple[int, str, str]], *, tried: int, n: int) -> None:
+def _refuse_none(skipped: list[tuple[int, str, str]], *, tried: int, n: int, column: str) -> None:
     """Where many in a row cannot be read, the list is of other pictures, and trying millions takes long."""
     if len(skipped) == tried >= min(n, _TRIED):
         _, first, why = skipped[0]
         of = "first " if tried < n else ""
-        raise UnbraidError(f"none of the {of}{tried:,} pictures can be read; the first, {_short(first)}: {why}")
+        known = " or ".join(image_list.PATH_COLUMNS)
+        hint = f' (paths are taken from the column "{column}"; {known} goes before others)' if column else ""
+        raise UnbraidError(f"none of the {of}{tried:,} pictures can be read; the first, {_short(first)}: {why}{hint}")
 
 
 def _short(name: str) -> str:

@@ -74,7 +74,8 @@ def shuffled(n: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
         raise UnbraidError("the data set has one image, and a batch takes two or more: add images")
     if not 1 <= batch_size <= n:
         raise UnbraidError(
-            f"batch_size must be from 1 to {n:,}, the number of images in the data set, not {batch_size:,}"
+            f"batch_size must be from 1 to {n:,}, the number of images in the data set, not {batch_size:,}: "
+            f"such as batch_size={max(1, n // 4 * 2)}"
         )
     kept: tuple[int, np.ndarray] = (-1, np.empty(0, np.int32))
 

@@ -135,6 +135,8 @@ def _draw_line(
     axes: Axes, x: np.ndarray, mean: np.ndarray, deviation: np.ndarray, limit: float, colour: str, chosen: Look
 ) -> None:
     axes.axhline(0, color=chosen.faint, linewidth=0.5, zorder=0)
+    occurs = np.isfinite(mean)  # a gap would part the line, and leave nothing of one whose every other value is a gap
+    x, mean, deviation = x[occurs], mean[occurs], deviation[occurs]
     if len(x) <= _FEW:
         axes.errorbar(x, mean, deviation, color=colour, linewidth=0.8, marker="o", markersize=3, elinewidth=0.8)
     else:
