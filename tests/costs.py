@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SECONDS, MEMORY = 5.0, 2**30
@@ -33,3 +33,13 @@ def most_memory() -> int:
     import resource  # POSIX alone has it
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """What happens within takes at most so many bytes more of the system, at its largest."""
+    with suppress(OSError):  # Linux alone can forget what was largest before
+        Path("/proc/self/clear_refs").write_text("5")
+    before = most_memory()
+    yield
+    assert most_memory() - before < size, f"it took {most_memory() - before:,} bytes"

@@ -364,9 +364,9 @@ class TestDecode:
             (b"image,z0,z1,z2\n" + b"1," * 10_000_000, "a row has 1,048,576 characters or more"),
             (b"z0," * 10_000_000, "a row has 1,048,576 characters or more"),
             (b"image,z0,z1,z2\n" + b'"\n",' * 5_000_000, "a row has 1,048,576 characters or more"),
-            (b"image,z0,z1,z2\n" + (b"a,1,2,3," + b"x" * 100_000 + b"\n") * 300, "a row has 5 cells, and there are 4"),
+            (b"image,z0,z1,z2\n" + (b"a,1,2,3," + b"x" * 100_000 + b"\n") * 300, "row 2 has 5 cells, and there are 4"),
             (b"image,z0,z1,z2\n" + b"a" * 4097 + b",1,2,3\n", "the name of an image has more than 4,096 characters"),
-            (b"image,z0,z1,z2\na,1,2\n", "a row has 3 cells, and there are 4 columns"),
+            (b"image,z0,z1,z2\na,1,2\n", "row 2 has 3 cells, and there are 4 columns"),
         ],
         ids=["row", "header", "lines", "cells", "name", "short"],
     )

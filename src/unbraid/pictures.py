@@ -150,7 +150,12 @@ def _draw_information(run: Run, statistics: dict[str, Any], theme: str) -> None:
 
 def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, theme: str) -> None:
     figure = figures.latent_against_factor(
-        encoded.mean, encoded.factors, dataset.factor_names, dataset.factor_sizes, theme=theme
+        encoded.mean,
+        encoded.factors,
+        dataset.factor_names,
+        dataset.factor_sizes,
+        title="mean code ± sd",
+        theme=theme,
     )
     figures.save(figure, run.figure("latents_against_factors.png"))
 

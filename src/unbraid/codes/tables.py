@@ -201,10 +201,15 @@ def _read_csv(path: Path, latents: int) -> Table:
         named = header.index(INDEX) if INDEX in header else None
 
         def wanted() -> Iterator[tuple[str, list[float]]]:
-            for row in rows:
+            for number, row in enumerate(rows, 2):
                 if len(row) != len(header):
-                    raise ValueError(f"a row has {len(row):,} cells, and there are {len(header):,} columns")
-                yield "" if named is None else row[named], [float(row[place]) for place in places]
+                    raise ValueError(f"row {number:,} has {len(row):,} cells, and there are {len(header):,} columns")
+                try:
+                    yield "" if named is None else row[named], [float(row[place]) for place in places]
+                except ValueError:
+                    raise ValueError(
+                        f"row {number:,} holds {', '.join(row)[:80]!r}, not a number for each latent"
+                    ) from None
 
         chosen = wanted()
         while chunk := list(itertools.islice(chosen, _ROWS)):

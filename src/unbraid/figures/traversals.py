@@ -62,10 +62,17 @@ def traversals(
     factors = None if follows is None else words(follows, "follows", rows)
     with look(theme) as chosen:
         columns = [_Column([f"z{named[i]}" for i in order], colours=[chosen.colour(named[i]) for i in order])]
-        columns += [_Column([decimal(column[i], 2) for i in order], name, "right") for name, column in table]
+        for name, column in table:
+            digits = [_decimals(value) if name != "KL" else 2 for value in column]
+            columns.append(_Column([decimal(column[i], digits[i]) for i in order], name, "right"))
         if factors and any(factors):
             columns.append(_Column([f"→ {factors[i]}" if factors[i] else "" for i in order]))
         return _figure(images[order], values, columns, original, note, heat, title, chosen)
+
+
+def _decimals(spread: float) -> int:
+    """Two, or four where those would be 0: 0.0012 is much narrower than 0.0098."""
+    return 2 if spread >= 0.01 or spread < 0.0001 else 4
 
 
 def traversal_strip(
