@@ -17,7 +17,7 @@ from unbraid.types import Dataset
 PRIOR_SPAN = 3.0  # of the published traversals, in standard deviations of the prior
 _PERCENTILES = (1, 99)  # of the data, where a traversal begins and ends unless told
 _RECONSTRUCTED = 10
-_CAPTION = 20  # characters of a line below an image
+_ACROSS, _LONGEST = 4, 100  # factors on a line below an image, and characters of their names above all
 _SHEET = 60
 _STILLS, _FRAMES = 10, 25  # pictures in a strip, and in half a turn of an animation
 
@@ -196,13 +196,16 @@ def _middle(dataset: Dataset) -> int:
         return 0
 
 
+def _lines(cells: list[str]) -> list[str]:
+    return [" ".join(cells[start : start + _ACROSS]) for start in range(0, len(cells), _ACROSS)]
+
+
 def contact_sheet(dataset: Dataset, path: Path, *, theme: str = "light") -> Path:
     """A sheet of images drawn from all over the data set, above their factors."""
     rng = randomness.numpy_generator(0, "contact sheet")
     indices = np.sort(rng.choice(len(dataset), min(_SHEET, len(dataset)), replace=False, shuffle=False))
     rows = dataset.factors(indices)
-    words = [" ".join(f"{value:.4g}" for value in row) for row in rows]
-    labels = [textwrap.fill(label, _CAPTION) for label in words] if rows.shape[1] else None
-    title = "  ".join(dataset.factor_names)
+    labels = ["\n".join(_lines([f"{value:.4g}" for value in row])) for row in rows] if rows.shape[1] else None
+    title = textwrap.shorten(", ".join(dataset.factor_names), _LONGEST, placeholder=" ...")
     figures.save(figures.contact_sheet(dataset.images(indices), labels, title=title, theme=theme), path)
     return path
