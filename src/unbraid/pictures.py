@@ -1,7 +1,7 @@
 """Every picture of a run, from its data to files in its figures folder."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from unbraid import evaluate, figures, randomness, runs
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.progress import progress
 from unbraid.runs import Run
 from unbraid.types import Dataset
@@ -18,6 +18,7 @@ PRIOR_SPAN = 3.0  # of the published traversals, in standard deviations of the p
 _PERCENTILES = (1, 99)  # of the data, where a traversal begins and ends unless told
 _RECONSTRUCTED = 10
 _ACROSS, _LONGEST = 4, 100  # factors on a line below an image, and characters of their names above all
+_WORD = 10  # characters of a factor's word
 _SHEET = 60
 _STILLS, _FRAMES = 10, 25  # pictures in a strip, and in half a turn of an animation
 
@@ -196,6 +197,10 @@ def _middle(dataset: Dataset) -> int:
         return 0
 
 
+def _cell(value: float, words: Sequence[str]) -> str:
+    return printable(words[int(value)])[:_WORD] if words else f"{value:.4g}"
+
+
 def _lines(cells: list[str]) -> list[str]:
     return [" ".join(cells[start : start + _ACROSS]) for start in range(0, len(cells), _ACROSS)]
 
@@ -205,7 +210,10 @@ def contact_sheet(dataset: Dataset, path: Path, *, theme: str = "light") -> Path
     rng = randomness.numpy_generator(0, "contact sheet")
     indices = np.sort(rng.choice(len(dataset), min(_SHEET, len(dataset)), replace=False, shuffle=False))
     rows = dataset.factors(indices)
-    labels = ["\n".join(_lines([f"{value:.4g}" for value in row])) for row in rows] if rows.shape[1] else None
+    levels: Mapping[str, Sequence[str]] = getattr(dataset, "levels", {})
+    known = [levels.get(name, ()) for name in dataset.factor_names]
+    cells = [[_cell(value, words) for value, words in zip(row, known, strict=True)] for row in rows]
+    labels = ["\n".join(_lines(each)) for each in cells] if rows.shape[1] else None
     title = textwrap.shorten(", ".join(dataset.factor_names), _LONGEST, placeholder=" ...")
     figures.save(figures.contact_sheet(dataset.images(indices), labels, title=title, theme=theme), path)
     return path

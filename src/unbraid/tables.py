@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unbraid.types import Dataset
 
 _WIDTH_WITHOUT_TERMINAL = 140
+_LEVELS = 60  # characters of what the values of a factor stand for
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
@@ -112,19 +113,23 @@ def show_dataset(name: str, dataset: "Dataset", found: "Survey") -> None:
     )
     if dataset.factor_names:
         columns = zip(dataset.factor_names, dataset.factor_sizes, found.factors.T, strict=True)
-        rows = [(factor, *_values(size, column)) for factor, size, column in columns]
+        levels: Mapping[str, Sequence[str]] = getattr(dataset, "levels", {})
+        rows = [(factor, *_values(size, column, levels.get(factor, ()))) for factor, size, column in columns]
         show(["factor", "values", "images a value"], rows)
     else:
         print("no ground-truth factors")  # noqa: T201
 
 
-def _values(size: int | None, column: "np.ndarray") -> tuple[str, str]:
+def _values(size: int | None, column: "np.ndarray", levels: Sequence[str]) -> tuple[str, str]:
     """(how many values a factor has, of those below its largest, or their range; how many images share one)"""
     if size is None:
         return f"{column.min():.6g} to {column.max():.6g}", "continuous"
     shared = np.unique(column, return_counts=True)[1]
     least, most = shared.min(), shared.max()
     occurring = f"{size:,}" if len(shared) == size else f"{len(shared):,} of {size:,}"
+    words = printable(", ".join(levels))
+    if words:
+        occurring += f": {words}" if len(words) <= _LEVELS else f": {words[:_LEVELS]} ..."
     return occurring, f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 

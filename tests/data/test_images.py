@@ -157,6 +157,7 @@ class TestTables:
         assert np.array_equal(all_of(dataset), expected[[2, 0, 3]])
         assert dataset.factor_names == ("colour", "angle", "depth") and dataset.factor_sizes == (2, 2, None)
         assert dataset.factors(np.arange(3)).tolist() == [[1, 1, 0.5], [0, 0, 1], [1, 1, 2]]
+        assert dataset.levels == {"colour": ["blue", "red"], "angle": ["-10", "30"]}
         assert load(path, size=12, factors="angle, colour").factor_names == ("angle", "colour")
         assert load(path, size=12, factors="none").factor_names == ()
         with pytest.raises(UnbraidError, match=r'no column of factors "size" \(there are: colour, angle, depth\)'):

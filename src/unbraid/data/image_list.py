@@ -24,6 +24,7 @@ _MOST_OF_NAMES = 3 * 2**26
 _POINTER, _NUMBER = 8, 32  # bytes that Python takes for one
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000
 _LONGEST_NAME = 4096  # characters; no path is longer
+_MOST_LEVELS = 256  # values of a factor whose words are kept
 _DIGITS = 19  # of a whole number of 64 bits
 
 
@@ -34,6 +35,7 @@ class Pictures:
     root: Path
     names: list[str]
     columns: dict[str, np.ndarray] = field(default_factory=dict)  # of factors: numbers, a word as its place in order
+    words: dict[str, list[str]] = field(default_factory=dict)  # of columns that are their places; [] where too many
     column: str = ""  # of a table, that of the names
 
     def digest(self) -> str:
@@ -46,10 +48,19 @@ class Pictures:
     def labels(self, rows: np.ndarray) -> Listed:
         """Of the pictures in these rows: columns of whole numbers and of words become value indices in sorted order."""
         indexed = {name: _indexed(column[rows]) for name, column in self.columns.items()}
-        sizes = tuple(size for _, size in indexed.values())
+        sizes = tuple(None if distinct is None else len(distinct) for _, distinct in indexed.values())
         kind = np.float64 if None in sizes else np.int64
         values = np.array([values for values, _ in indexed.values()], kind).reshape(len(indexed), len(rows)).T
-        return Listed(tuple(indexed), sizes, np.ascontiguousarray(values))
+        levels = {
+            name: self._words(name, distinct)
+            for name, (_, distinct) in indexed.items()
+            if distinct is not None and len(distinct) <= _MOST_LEVELS and self.words.get(name) != []
+        }
+        return Listed(tuple(indexed), sizes, np.ascontiguousarray(values), levels)
+
+    def _words(self, name: str, values: np.ndarray) -> list[str]:
+        numbers = values.astype(int).tolist()
+        return [self.words[name][number] for number in numbers] if name in self.words else list(map(str, numbers))
 
 
 def _stamp(path: str) -> tuple[int, int]:
@@ -60,12 +71,12 @@ def _stamp(path: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _indexed(column: np.ndarray) -> tuple[np.ndarray, int | None]:
-    """(values, their number): indices, or the numbers themselves where some have fractions."""
+def _indexed(column: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(indices, what they stand for), or (the numbers themselves, None) where some have fractions."""
     if column.dtype.kind == "f" and (column != np.rint(column)).any():
         return column, None
     distinct, indices = np.unique(column, return_inverse=True)
-    return indices, len(distinct)
+    return indices, distinct
 
 
 def refusal(root: Path, name: str) -> str:
@@ -127,6 +138,7 @@ def named_by(table: Path, factors: str) -> Pictures:
     names = [_inside(root, str(name), table, row) for row, name in enumerate(columns[where], 2)]
     columns[where].clear()  # so that nothing is in memory twice
     found: dict[str, np.ndarray] = {}
+    words: dict[str, list[str]] = {}
     for name in dict.fromkeys(chosen):
         cells = columns[header.index(name)]
         row = next((row for row, cell in enumerate(cells, 2) if cell is None or cell == ""), None)
@@ -135,9 +147,11 @@ def named_by(table: Path, factors: str) -> Pictures:
             raise UnbraidError(
                 f"row {row} of {table} has no value of {name}: fill it in, or leave the column out, by factors={rest}"
             )
-        found[name] = _factor(cells, name, table)
+        found[name], known = _factor(cells, name, table)
+        if known is not None:
+            words[name] = known if len(known) <= _MOST_LEVELS else []
         cells.clear()
-    return Pictures(root, names, found, header[where])
+    return Pictures(root, names, found, words, header[where])
 
 
 def _some(names: Sequence[str]) -> str:
@@ -160,19 +174,20 @@ def _inside(root: Path, name: str, table: Path, row: int) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _factor(cells: list[Any], name: str, table: Path) -> np.ndarray:
-    """Numbers where every cell is one, else the places of the words in their order."""
+def _factor(cells: list[Any], name: str, table: Path) -> tuple[np.ndarray, list[str] | None]:
+    """(numbers, None) where every cell is one, else (places, words): of the words in their order."""
     try:
         numbers = np.array([_number(cell) for cell in cells])
         if numbers.dtype.kind not in "iuf":
             numbers = numbers.astype(float)
     except (ValueError, TypeError, OverflowError):
         words = [str(cell) for cell in cells]
-        places = {word: place for place, word in enumerate(sorted({*words}))}
-        return np.fromiter(map(places.__getitem__, words), np.int64, len(words))
+        known = sorted({*words})
+        places = {word: place for place, word in enumerate(known)}
+        return np.fromiter(map(places.__getitem__, words), np.int64, len(words)), known
     if not np.isfinite(numbers).all():
         raise UnbraidError(f"{name} in {table} holds NaN or infinity: leave those rows out")
-    return numbers
+    return numbers, None
 
 
 def _number(cell: Any) -> float:

@@ -1,6 +1,7 @@
 """Which factors made which image: a full grid in storage order, or a list."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -34,11 +35,15 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """Factors [N, F] written down for each image; a combination may occur any number of times."""
+    """Factors [N, F] written down for each image; a combination may occur any number of times.
+
+    `levels` has for some factors what each of their value indices stands for.
+    """
 
     names: tuple[str, ...]
     sizes: tuple[int | None, ...]
     values: np.ndarray
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def factors(self, indices: np.ndarray) -> np.ndarray:
         """[n, F], int64 or, for continuous factors, float64"""

@@ -1,6 +1,6 @@
 """A data set whose images are all at hand: pixels beside labels, shuffled anew every epoch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,11 @@ class Stored:
     @property
     def factor_sizes(self) -> tuple[int | None, ...]:
         return self.labels.sizes
+
+    @property
+    def levels(self) -> Mapping[str, Sequence[str]]:
+        """Of factors that came as words or as other numbers: what each value index stands for."""
+        return self.labels.levels if isinstance(self.labels, Listed) else {}
 
     def __len__(self) -> int:
         return len(self.pixels) if self.kept is None else len(self.kept)
