@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 import yaml
 from small_runs import log_rows, same_run
 
-from unbraid import __version__, runs
+from unbraid import __version__, runs, tables
 from unbraid.cli import COMMANDS, main
 
 SMALL = ["--data", "balls", "--size", "8", "--model", "balls_conv", "--latent-dim", "3", "--batch-size", "8"]
@@ -316,6 +317,18 @@ class TestRun:
         code, out, err = said("train", *small, "--data", "../my faces", "--dry-run")
         assert code == 0 and "likelihood: gaussian\nsigma: 0.25\n" in out
 
+    def test_the_words_of_a_table(
+        self, said: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
+        monkeypatch.chdir(tmp_path)
+        data_files.pictures(tmp_path, 4)
+        rows = "".join(f"00{n}.png,{'red' if n % 3 else 'blue'},{30 * (n % 2)},{n / 2}\n" for n in range(4))
+        (tmp_path / "t.csv").write_text(f"path,colour,angle,depth\n{rows}")
+        code, out, _ = said("data", "show", "t.csv", "size=8")
+        assert code == 0 and re.search(r"colour +2: blue, red +2 \n", out) and re.search(r"angle +2: 0, 30 +2 \n", out)
+        assert re.search(r"depth +0 to 1.5 +continuous", out) and (tmp_path / "t-sheet.png").is_file()
+
     def test_own_images_that_are_none(
         self, refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -423,3 +436,15 @@ class TestDisturbed:
 def checkpoint_after(folder: Path, began: float) -> bool:
     file = folder / runs.CHECKPOINT
     return file.exists() and file.stat().st_mtime > began
+
+
+def test_where_no_latent_is_in_use_it_says_what_may_help(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {
+        "factor_names": [],
+        "normalised_mutual_information": [],
+        "posterior_variance": [1.0],
+        "kl_per_latent": [0.0],
+    }
+    for active in (0, 1):
+        tables.show_latents(found | {"reconstruction": 1.0, "kl": 0.0, "elbo": -1.0, "active_latents": active})
+        assert ("a lower beta, or more steps" in capsys.readouterr().out) == (active == 0)

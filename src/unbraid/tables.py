@@ -77,6 +77,8 @@ def show_latents(statistics: Mapping[str, Any]) -> None:
         f"\nreconstruction {statistics['reconstruction']:.2f}, KL {statistics['kl']:.2f}, "
         f"ELBO {statistics['elbo']:.2f} nats per image; {statistics['active_latents']} latents in use"
     )
+    if not statistics["active_latents"]:
+        print("no latent tells one image from another: a lower beta, or more steps, may open some")  # noqa: T201
 
 
 def show_folder(path: Path) -> None:
