@@ -326,7 +326,9 @@ class TestRun:
         rows = "".join(f"00{n}.png,{'red' if n % 3 else 'blue'},{30 * (n % 2)},{n / 2}\n" for n in range(4))
         (tmp_path / "t.csv").write_text(f"path,colour,angle,depth\n{rows}")
         code, out, _ = said("data", "show", "t.csv", "size=8")
-        assert code == 0 and re.search(r"colour +2: blue, red +2 \n", out) and re.search(r"angle +2: 0, 30 +2 \n", out)
+        assert (
+            code == 0 and re.search(r"colour +2: blue, red +2 +\n", out) and re.search(r"angle +2: 0, 30 +2 +\n", out)
+        )
         assert re.search(r"depth +0 to 1.5 +continuous", out) and (tmp_path / "t-sheet.png").is_file()
 
     def test_own_images_that_are_none(
