@@ -272,7 +272,10 @@ class TestHdf5:
         with array_files.opened(tmp_path / "a.h5") as arrays:
             array = arrays["images"]
             dataset = array._dataset
-            seen = {"__getitem__": lambda self, rows: asked.append(rows) or dataset[rows], "id": dataset.id}
+            seen = {
+                "__getitem__": lambda self, rows: asked.append(rows) or dataset[rows],
+                "__getattr__": lambda self, name: getattr(dataset, name),
+            }
             monkeypatch.setattr(array, "_dataset", type("Seen", (), seen)())
             assert np.array_equal(np.concatenate([array.read(rows) for rows in (1, 1, 30, 20, 5, 43)]), images)
         assert [rows.start for rows in asked[1:]] == [rows.stop for rows in asked[:-1]]
@@ -341,6 +344,13 @@ class TestHdf5:
                 h5py.h5s.ALL, h5py.h5s.ALL, GREY
             )
         self.refused(tmp_path / "a.h5", "compressed in an unusual way")
+
+    def test_what_lies_beside_the_images_may_be_stored_in_any_way(self, tmp_path: Path) -> None:
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("images", data=GREY)
+            file.create_dataset("table", (2**30, 4), np.uint8, chunks=(2**20, 4), compression="gzip")
+            file.create_dataset("codes", (30, 5), np.int32, scaleoffset=4)
+        assert np.array_equal(all_of(tmp_path / "a.h5")[:, 0], GREY)
 
     def test_damage(self, tmp_path: Path) -> None:
         (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))

@@ -24,7 +24,7 @@ _MOST_MEMBERS, _DEEPEST = 1_000, 4  # of groups within groups
 _MOST_TIMES = 400  # larger than it is stored, the most that images compress to; 3dshapes 23, dSprites 115
 _SMALL = 2**26  # bytes that any file may unfold to
 _LARGEST_CHUNK = 2**27  # bytes; HDF5 unfolds a chunk at once
-_LARGEST_BAND = 2**29  # bytes of all the chunks that hold one row
+_LARGEST_BAND = 2**29  # bytes of HDF5 that are unfolded for one row
 _AT_ONCE, _MOST_AT_ONCE = 2**24, 2**28  # bytes read together: where chunks are small, and so that each is unfolded once
 _MOST_CHUNKS, _LEAST_OF_CHUNK = 2**18, 8  # beyond so many, each must store so many bytes; looking for one takes 2 us
 _CHUNKS_AT_ONCE = 2**14  # HDF5 takes 3 kB for each chunk that it reads together with others
@@ -131,35 +131,16 @@ def _npz(path: Path) -> Iterator[dict[str, Array]]:
 
 
 class _Hdf5:
+    """What lies beside the arrays that are read may be stored in any way: they alone are looked at, when they are."""
+
     def __init__(self, name: str, dataset: Any) -> None:
         self.shape, self.dtype = dataset.shape, dataset.dtype
-        creation = dataset.id.get_create_plist()
-        filters = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
-        if dataset.is_virtual or dataset.external:
-            raise ValueError(f"{name} lies in other files: give a file that holds its own images")
-        if not {*filters} <= _KNOWN_FILTERS or sum(each in _COMPRESSING for each in filters) > 1:
-            raise ValueError(f"{name} is compressed in an unusual way: use gzip or none")
-        if math.prod(dataset.chunks or ()) * self.dtype.itemsize > _LARGEST_CHUNK:
-            raise ValueError(f"the chunks of {name} are larger than {_LARGEST_CHUNK:,} bytes")
-        chunks = dataset.chunks or (1, *self.shape[1:])
-        row, stored = math.prod(self.shape[1:]) * self.dtype.itemsize, dataset.id.get_storage_size()
-        bands, *across = (-(-length // chunk) for length, chunk in zip(self.shape, chunks, strict=True))
-        if chunks[0] * row > _LARGEST_BAND:
-            raise ValueError(f"each chunk of {name} holds parts of {chunks[0]:,} rows: save it with chunks of fewer")
-        _refuse_bomb(name, dataset.nbytes, stored)
-        if dataset.chunks and bands * math.prod(across) > _MOST_CHUNKS + stored // _LEAST_OF_CHUNK:
-            raise ValueError(f"{name} lies in {bands * math.prod(across):,} chunks: save it in fewer")
-        together = min(_AT_ONCE // (chunks[0] * row or 1), _CHUNKS_AT_ONCE // (math.prod(across) or 1))
-        self._step = chunks[0] * together if together else min(chunks[0], max(1, _MOST_AT_ONCE // row))
-        self._dataset, self._done = dataset, 0
-        self._gzip = filters.index(_GZIP) if _GZIP in filters else None
+        self._name, self._dataset, self._done, self._step = name, dataset, 0, 0
         self._kept = np.empty((0, *self.shape[1:]), self.dtype)
 
     def read(self, rows: int) -> np.ndarray:
         """Whole chunks are read and what is left over is kept: HDF5 would unfold a chunk anew for each part of it."""
-        if self._gzip is not None:
-            _refuse_long_chunks(self._dataset, self._gzip)
-            self._gzip = None
+        self._step = self._step or self._rows_together()
         parts, self._kept = [self._kept[:rows]], self._kept[rows:]
         missing = rows - len(parts[0])
         while missing > 0:
@@ -170,6 +151,30 @@ class _Hdf5:
             parts.append(more[:missing])
             missing, self._kept = missing - len(parts[-1]), more[missing:]
         return np.concatenate(parts)
+
+    def _rows_together(self) -> int:
+        """How many rows are best read at once; raises ValueError where they lie elsewhere, or take too much to read."""
+        name, dataset, creation = self._name, self._dataset, self._dataset.id.get_create_plist()
+        filters = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
+        if dataset.is_virtual or dataset.external:
+            raise ValueError(f"{name} lies in other files: give a file that holds its own images")
+        if not {*filters} <= _KNOWN_FILTERS or sum(each in _COMPRESSING for each in filters) > 1:
+            raise ValueError(f"{name} is compressed in an unusual way: use gzip or none")
+        chunks = dataset.chunks or (1, *self.shape[1:])
+        if math.prod(chunks) * self.dtype.itemsize > _LARGEST_CHUNK:
+            raise ValueError(f"the chunks of {name} are larger than {_LARGEST_CHUNK:,} bytes")
+        band = chunks[0] * math.prod(self.shape[1:]) * self.dtype.itemsize  # bytes of all chunks that hold one row
+        if band > _LARGEST_BAND:
+            raise ValueError(f"each chunk of {name} holds parts of {chunks[0]:,} rows: save it with chunks of fewer")
+        stored = dataset.id.get_storage_size()
+        _refuse_bomb(name, dataset.nbytes, stored)
+        bands, *across = (-(-length // chunk) for length, chunk in zip(self.shape, chunks, strict=True))
+        if dataset.chunks and bands * math.prod(across) > _MOST_CHUNKS + stored // _LEAST_OF_CHUNK:
+            raise ValueError(f"{name} lies in {bands * math.prod(across):,} chunks: save it in fewer")
+        if _GZIP in filters:
+            _refuse_long_chunks(dataset, filters.index(_GZIP))
+        whole = min(_AT_ONCE // (band or 1), _CHUNKS_AT_ONCE // (math.prod(across) or 1))
+        return chunks[0] * whole if whole else max(1, min(chunks[0], _MOST_AT_ONCE * chunks[0] // (band or 1)))
 
 
 def _refuse_long_chunks(dataset: Any, place: int) -> None:
