@@ -11,6 +11,7 @@ from unbraid.errors import UnbraidError
 
 _MOST_PIXELS = 2**25  # transparency takes 13 bytes a pixel
 _MOST_OF_JPEG = 2**26  # is decoded small
+_MOST_OF_WEBP = 3 * 2**23  # its decoder holds a picture three times
 _MOST_READS = 2**18  # a decoder takes some microseconds for each; large pictures in small tiles need half as many
 _LARGEST_EXIF = 2**17  # bytes; each of its entries may repeat all of it
 
@@ -54,8 +55,8 @@ def opened(path: Path, formats: tuple[str, ...]) -> Iterator[Any]:
         _look_at_png(stream)
         with Image.open(stream, formats=formats) as image:
             pixels = image.width * image.height
-            # also one of several pictures, which calls its format MPO
-            most = _MOST_OF_JPEG if isinstance(image, JpegImageFile) else _MOST_PIXELS
+            is_jpeg = isinstance(image, JpegImageFile)  # also one of several pictures, which calls its format MPO
+            most = _MOST_OF_JPEG if is_jpeg else _MOST_OF_WEBP if image.format == "WEBP" else _MOST_PIXELS
             if pixels > most:
                 raise UnbraidError(f"it has {pixels / 1e6:,.0f} million pixels, more than {most / 1e6:.0f}")
             most_scans = min(most_scans, max(1, _MOST_DRAWN // pixels))
