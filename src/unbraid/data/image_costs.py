@@ -11,7 +11,7 @@ from unbraid.errors import UnbraidError
 
 _MOST_PIXELS = 2**25  # transparency takes 13 bytes a pixel
 _MOST_OF_JPEG = 2**26  # is decoded small
-_MOST_OF_WEBP = 3 * 2**23  # its decoder holds a picture three times
+_MOST_OF_WEBP = 2**24  # its decoder takes 26 bytes a pixel
 _MOST_READS = 2**18  # a decoder takes some microseconds for each; large pictures in small tiles need half as many
 _LARGEST_EXIF = 2**17  # bytes; each of its entries may repeat all of it
 
