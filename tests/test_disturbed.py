@@ -372,6 +372,25 @@ def test_an_interrupt_at_any_moment_of_any_command(
     interrupted(trained, stopped, tmp_path, name, random.Random(f"{name} {number}").expovariate(0.4))
 
 
+@pytest.mark.parametrize(
+    "then",
+    [
+        "from unbraid.progress import progress\nwith progress('work', 3): time.sleep(9)",
+        "from unbraid.surroundings import interrupts\nwith interrupts(): time.sleep(9)",
+    ],
+    ids=["work", "training"],
+)
+def test_an_interrupt_that_a_library_swallows(then: str) -> None:
+    """As one does that tries an import and takes any failure for its absence."""
+    body = "try: os.kill(os.getpid(), signal.SIGINT); time.sleep(9)\nexcept BaseException: pass\n" + then
+    program = (
+        f"import os, signal, sys, time\nimport unbraid.cli\nunbraid.cli.main = lambda: exec({body!r})\n"
+        "from unbraid.__main__ import main; sys.exit(main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 130 and ended.stderr.splitlines()[-1] == "unbraid: interrupted"
+
+
 @pytest.mark.parametrize("interrupted", [True, False])
 def test_an_interrupt_that_a_library_makes_an_import_error_of(interrupted: bool) -> None:
     """As NumPy does where Ctrl-C comes while its C code imports `datetime`."""

@@ -31,6 +31,7 @@ def _noticed_interrupts() -> list[int]:
         noticed.append(number)
         raise KeyboardInterrupt
 
+    handle.noticed = noticed  # type: ignore[attr-defined]  # where errors.raise_swallowed looks
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, handle)
     return noticed

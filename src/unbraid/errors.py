@@ -1,5 +1,6 @@
 """The one exception for what a user can mend."""
 
+import signal
 import threading
 import unicodedata
 
@@ -30,6 +31,12 @@ def printable(text: str) -> str:
 def is_plain(text: str) -> bool:
     """Whether nothing in the text steers a terminal or hides what it says: spaces of any kind are plain."""
     return not any(unicodedata.category(each) in _STEERING or each in _TURNING for each in text)
+
+
+def raise_swallowed() -> None:
+    """Ctrl-C once more, where a library took the first for a failure of its own and went on; see `unbraid.__main__`."""
+    if getattr(signal.getsignal(signal.SIGINT), "noticed", None):
+        raise KeyboardInterrupt
 
 
 def of_a_thread(failed: threading.ExceptHookArgs) -> None:

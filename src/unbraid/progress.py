@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from unbraid.errors import raise_swallowed
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -70,6 +72,7 @@ def progress(
     description: str, total: int, unit: str = "steps", *, initial: int = 0, show: bool = True
 ) -> Iterator[Progress]:
     """`with progress("train", 5000) as bar: ... bar.advance()`; `show=False` counts in silence."""
+    raise_swallowed()
     interactive = show and sys.stderr.isatty()
     counter = Progress(description, total, unit, initial, interactive)
     if not show:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from unbraid import files, runs
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, raise_swallowed
 
 
 @contextmanager
@@ -83,6 +83,7 @@ def interrupts() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
+    raise_swallowed()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signals = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
 
