@@ -171,6 +171,9 @@ class TestTables:
         assert dataset.factors(np.arange(3)).tolist() == [[0, 2, 0], [1, 1, 0], [2, 0, 1]]
         rows = [[f"00{n}.png", 1_700_000_000_000_000_001 + n] for n in range(3)]
         assert load(table(folder / "t.csv", ["path", "ns"], *rows), size=12).factor_sizes == (3,)
+        rows = [[f"00{n}.png", number] for n, number in enumerate(["1e300", "-2e30", "5"])]
+        levels = load(table(folder / "t.csv", ["path", "n"], *rows), size=12).levels["n"]
+        assert list(map(float, levels)) == [-2e30, 5, 1e300]
 
     def test_parquet_says_the_same(self, folder: Path) -> None:
         expected = data_files.pictures(folder, 3)

@@ -59,7 +59,7 @@ class Pictures:
         return Listed(tuple(indexed), sizes, np.ascontiguousarray(values), levels)
 
     def _words(self, name: str, values: np.ndarray) -> list[str]:
-        numbers = values.astype(int).tolist()
+        numbers = list(map(int, values.tolist()))  # Python's, of any size
         return [self.words[name][number] for number in numbers] if name in self.words else list(map(str, numbers))
 
 
