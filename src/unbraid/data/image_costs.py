@@ -18,6 +18,7 @@ _LARGEST_EXIF = 2**17  # bytes; each of its entries may repeat all of it
 _JPEG, _LARGEST_JPEG = b"\xff\xd8", 2**27  # how one begins, and the most bytes
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])")  # but for those that stand between pixels
 _SCAN, _END, _START, _APP1 = 0xDA, 0xD9, 0xD8, 0xE1
+_SCANS = bytes([0xFF, _SCAN])
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _SEGMENTS = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}  # a decoder may look within any other
 _MOST_SEGMENTS = 100_000
@@ -77,10 +78,12 @@ def _look_at_jpeg(stream: Stream) -> tuple[int, int]:
     most, scans, exif, place = _PLAIN_SCANS, 0, 0, len(_JPEG)
     if stream.peek(2)[:2] != _JPEG:
         return most, scans
-    content = stream.read(_LARGEST_JPEG)
-    if stream.read(1):
+    if stream.seek(0, io.SEEK_END) > _LARGEST_JPEG:
         raise UnbraidError(f"it is larger than {_LARGEST_JPEG:,} bytes")
     stream.seek(0)
+    content = stream.read()
+    stream.seek(0)
+    few = content.count(_SCANS) <= _PLAIN_SCANS  # wherever they stand; then the pixels need no look, which takes long
     for _ in range(_MOST_SEGMENTS):
         found = _MARKER.search(content, place)
         marker = found[1][0] if found else _END
@@ -96,6 +99,8 @@ def _look_at_jpeg(stream: Stream) -> tuple[int, int]:
         if marker in _PROGRESSIVE:
             most = _PROGRESSIVE_SCANS
         scans += marker == _SCAN
+        if few and scans:
+            return most, scans
         place += length
     raise UnbraidError(f"it has more than {_MOST_SEGMENTS:,} segments")
 
