@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -384,7 +385,10 @@ def test_an_interrupt_that_a_library_swallows(then: str) -> None:
     """As one does that tries an import and takes any failure for its absence."""
     body = "try: os.kill(os.getpid(), signal.SIGINT); time.sleep(9)\nexcept BaseException: pass\n" + then
     program = (
-        f"import os, signal, sys, time\nimport unbraid.cli\nunbraid.cli.main = lambda: exec({body!r})\n"
+        "import os, signal, sys, time\n"
+        "import unbraid.cli\n"
+        f"def swallowing():\n{textwrap.indent(body, '    ')}\n"
+        "unbraid.cli.main = swallowing\n"
         "from unbraid.__main__ import main; sys.exit(main())"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

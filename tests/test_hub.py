@@ -117,7 +117,7 @@ def test_nothing_but_the_run_goes_there(there: Hub, trained: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("place", "left"),
     [
-        ("~/work/faces", "faces"),
+        ("~/pictures/faces", "faces"),
         ("../faces/", "faces"),
         ("C:\\Users\\me\\faces", "faces"),
         ("faces", "faces"),
