@@ -89,7 +89,14 @@ def test_every_architecture_gives_the_same_with_it(name: str) -> None:
 @needs_onednn
 @pytest.mark.parametrize(
     ("channels", "kernel", "padding", "more", "size"),
-    [((32, 1), 4, 1, 0, (5, 7)), ((8, 8), 3, 1, 1, (4, 4)), ((8, 3), 3, 0, 0, (6, 3)), ((5, 2), 4, 1, 0, (2, 9))],
+    [
+        ((32, 1), 4, 1, 0, (5, 7)),
+        ((8, 8), 3, 1, 1, (4, 4)),
+        ((8, 3), 3, 0, 0, (6, 3)),
+        ((5, 2), 4, 1, 0, (2, 9)),
+        ((16, 32), 4, 1, 0, (4, 5)),
+        ((5, 9), 3, 1, 1, (3, 4)),
+    ],
 )
 def test_upsampling(channels: tuple[int, int], kernel: int, padding: int, more: int, size: tuple[int, int]) -> None:
     inputs, outputs = channels
@@ -113,9 +120,10 @@ def test_upsampling(channels: tuple[int, int], kernel: int, padding: int, more: 
 
 
 @needs_onednn
-def test_wide_or_other_upsampling_stays_as_it_is() -> None:
+def test_other_upsampling_stays_as_it_is() -> None:
     made = [
-        nn.ConvTranspose2d(8, 16, 4, 2, 1, device="meta"),
+        nn.ConvTranspose2d(8, 16, 4, 1, 1, device="meta"),
+        nn.ConvTranspose2d(8, 8, 4, 2, 1, bias=False, device="meta"),
         nn.ConvTranspose2d(8, 8, 3, 1, 1, device="meta"),
         nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=2, device="meta"),
     ]

@@ -41,6 +41,18 @@ def test_a_latent_pays_its_kl_as_far_as_it_is_open(out: Forward, opened: float, 
 
 
 @pytest.mark.parametrize(("opened", "shares"), SHARES)
+def test_rent_is_half_paid_by_a_latent_that_tells_one_nat(
+    out: Forward, opened: float, shares: tuple[float, ...]
+) -> None:
+    kl = kl_per_latent(out.mean, out.logvar).mean(0) * torch.tensor(shares)
+    due = unfold(out, rent=6.0, opened=opened).loss - unfold(out, opened=opened).loss
+    assert float(due) == pytest.approx(6 * float((kl / (1 + kl)).sum()), rel=1e-4, abs=1e-4)
+    alone = dataclasses.replace(out, mean=torch.full((B, 1), math.sqrt(2)), logvar=torch.zeros(B, 1), z=out.z[:, :1])
+    due = unfold(alone, rent=6.0, opened=1).loss - unfold(alone, opened=1).loss  # KL 1
+    assert float(due) == pytest.approx(3, rel=1e-4)
+
+
+@pytest.mark.parametrize(("opened", "shares"), SHARES)
 def test_a_latent_moves_from_a_point_to_the_posterior_as_it_opens(
     out: Forward, opened: float, shares: tuple[float, ...]
 ) -> None:

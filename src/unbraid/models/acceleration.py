@@ -7,7 +7,6 @@ from unbraid.models.fast_linear import FastLinear
 from unbraid.models.fast_upsampling import FastUpsampling
 
 _WORTH_IT = 1 << 14  # weights of a dense layer; a smaller product takes as long as the call
-_NARROW = 8  # output channels up to which oneDNN's transposed convolution leaves most of its vectors empty
 
 
 def is_faster() -> bool:
@@ -24,5 +23,5 @@ def accelerate(network: nn.Module) -> None:
     for layer in network.modules():
         if type(layer) is nn.Linear and layer.weight.numel() >= _WORTH_IT:
             layer.__class__ = FastLinear
-        elif type(layer) is nn.ConvTranspose2d and layer.out_channels <= _NARROW and FastUpsampling.fits(layer):
+        elif type(layer) is nn.ConvTranspose2d and FastUpsampling.fits(layer):
             layer.__class__ = FastUpsampling

@@ -1,4 +1,4 @@
-"""Transposed convolutions to few channels on the CPU: a 2x2 convolution to four times as many, then depth to space."""
+"""Transposed convolutions of stride 2 on the CPU: the bias apart, and few channels by way of four times as many."""
 
 from typing import Any
 
@@ -8,17 +8,22 @@ from torch import Tensor, nn
 
 from unbraid.models.transformed import transformed
 
+_NARROW = 8  # output channels up to which oneDNN leaves most of its vectors empty
+
 
 class FastUpsampling(nn.ConvTranspose2d):
     """nn.ConvTranspose2d of stride 2, equal to it but for rounding.
 
-    oneDNN's forward pass takes as long for one output channel as for sixteen (docs/speed.md); the backward pass stays.
+    oneDNN's forward pass takes as long for one output channel as for sixteen: few are reached by a 2x2 convolution to
+    four times as many, then depth to space. Its backward pass sums the bias's gradient slowly: here that is a sum of
+    its own (docs/speed.md).
     """
 
     @staticmethod
     def fits(layer: nn.ConvTranspose2d) -> bool:
         square = layer.kernel_size in ((3, 3), (4, 4)) and layer.padding[0] == layer.padding[1]
-        return square and layer.stride == (2, 2) and layer.dilation == (1, 1) and layer.groups == 1
+        simple = layer.dilation == (1, 1) and layer.groups == 1 and layer.bias is not None
+        return square and layer.stride == (2, 2) and simple
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
         if x.dtype != torch.float32 or x.dim() != 4 or output_size is not None or transformed():
@@ -33,26 +38,29 @@ class _Upsampling(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding, ctx.output_padding = padding, output_padding
+        if weight.shape[1] > _NARROW:
+            return F.conv_transpose2d(x, weight, bias, 2, padding, output_padding)
         return _upsampled(x, weight, bias, padding, output_padding)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         x, weight = ctx.saved_tensors
-        gradients = torch.ops.aten.convolution_backward(
+        of_x, of_weight, of_bias = ctx.needs_input_grad[:3]
+        for_x, for_weight, _ = torch.ops.aten.convolution_backward(
             grad,
             x,
             weight,
-            [weight.shape[1]],
+            None,
             [2, 2],
             list(ctx.padding),
             [1, 1],
             True,
             list(ctx.output_padding),
             1,
-            list(ctx.needs_input_grad[:3]),
+            [of_x, of_weight, False],
         )
-        return *gradients, None, None
+        return for_x, for_weight, grad.sum((0, 2, 3)) if of_bias else None, None, None
 
 
 def _upsampled(

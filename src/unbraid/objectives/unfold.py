@@ -20,12 +20,14 @@ def unfold(
     beta: float = 1.0,
     tau: float = 5.0,
     kappa: float = 1.0,
+    rent: float = 0.0,
     led: float = 0.0,
     opened: float = 10.0,
 ) -> Terms:
-    """recon + tau TC + led D + sum_l o_l (beta KL_l + kappa K_l).
+    """recon + tau TC + led D + sum_l (beta KL_l + rent KL_l / (1 + KL_l) + kappa K_l).
 
-    Ours, with o_l = clip(opened - l, 0, 1) of latent l = 0, 1, ... Three ambiguities of the Gaussian VAE are taken out.
+    Ours, where KL_l counts as far as latent l = 0, 1, ... is open, o_l = clip(opened - l, 0, 1). Four ambiguities of
+    the Gaussian VAE are taken out.
 
     A net that begins anywhere begins folded: a latent first tells the middle of the image from its rim, both ends of a
     position look alike to it, and no penalty unfolds it later. A linear code has no folds. So the first two latents are
@@ -37,12 +39,17 @@ def unfold(
     reconstruction most, and each next one what is left (the idea of progressive VAEs, Li 2020, within one layer of
     latents). When it opens it is woken (see `VAE.waken`): the decoder, which never heard it, begins to listen.
 
+    Nor does the KL mind how many latents tell a thing: one that tells a little of what others tell already, such as the
+    corners that two positions leave dark, costs no more than the same nats in those. Here an open latent pays rent, as
+    little as it may tell: up to `rent` nats, half of it at KL_l = 1, so that nats are dearest in the latents that tell
+    least, and these move out.
+
     And the standard normal prior cannot tell two codes from their rotation: the fourth moment can, as in independent
     component analysis (Hyvarinen & Oja 1997). K_l = max(0, E[mean_l^4] - 9/5 E[mean_l^2]^2) over the batch is 0 for a
     code that spreads evenly, whatever its scale, 0.6 for the diagonal of two such codes of variance 1, 1.2 for a
     Gaussian one.
 
-    With opened at least L, kappa 0 and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen 2018). The KL logged is
+    With opened at least L, kappa, rent and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen 2018). The KL logged is
     that of open latents. Weights are in nats per image, 0 or more.
     """
     recon, kl = recon_and_kl(out)
@@ -53,7 +60,8 @@ def unfold(
     square = out.mean.square()
     kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [L]; 0 of a closed one
     off = (out.mean[:, :LED] - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
-    loss = recon + beta * kl.sum() + kappa * kurtosis.sum() + tau * tc + led * off
+    rents = rent * kl / (1 + kl)  # [L]
+    loss = recon + beta * kl.sum() + rents.sum() + kappa * kurtosis.sum() + tau * tc + led * off
     return Terms(loss, logs=detached(recon=recon, kl=kl, tc=tc, kurtosis=kurtosis.sum()))
 
 
