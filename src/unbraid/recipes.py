@@ -30,7 +30,7 @@ def demo(steps: str | int | None = None, **settings: Any) -> Config:
         "objective": "unfold",
         "beta": course(0, 1, 0.1, 1, 0.101, 0.2, 0.2, 0.2, 0.4, 1, 0.8, 0.5),
         "tau": course(0, 5, 0.1, 5, 0.101, 0.5, 0.2, 0.5, 0.4, 5, 0.6, 5, 0.9, 3),
-        "kappa": course(0, 2, 0.1, 2, 0.12, 0, 0.25, 0, 0.5, 12),
+        "kappa": 2.0,
         "rent": course(0, 20, 0.1, 20, 0.101, 1, 0.2, 1, 0.4, 3),
         "led": course(0, 100, 0.02, 100, 0.05, 0),
         "opened": course(0, 2, 0.05, 2, 0.08, 3, 0.1, 3, 0.101, 10),
