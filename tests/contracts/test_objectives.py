@@ -72,9 +72,9 @@ def alone(name: str, member: int, hyper: Mapping[str, float | torch.Tensor]) -> 
 
 
 def hyper_parameters(name: str, member: int) -> dict[str, torch.Tensor]:
-    """Other values for every member: the defaults, scaled."""
+    """Other values for every member: the defaults, or 1 where they are 0, scaled."""
     found = parameters(OBJECTIVES[name].function)
-    return {key: torch.tensor(p.default * (0.4, 1.0, 1.7)[member]).double() for key, p in found.items()}
+    return {key: torch.tensor((p.default or 1.0) * (0.4, 1.0, 1.7)[member]).double() for key, p in found.items()}
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

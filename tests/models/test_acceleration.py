@@ -1,5 +1,7 @@
 """The faster kernels against torch's own, in float64 where it matters which of the two is nearer."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -65,13 +67,40 @@ def test_small_layers_stay_as_they_are() -> None:
 
 
 @needs_onednn
-def test_vmap_and_export_see_torch_s_own_operators() -> None:
-    net = nn.Sequential(layer(200, 100))
-    plain = nn.functional.linear(x := torch.randn(3, 5, 200, generator=rng(4)), net[0].weight, net[0].bias)
+@pytest.mark.parametrize(
+    ("net", "x", "operator"),
+    [
+        (layer(200, 100), torch.randn(3, 5, 200, generator=rng(4)), "linear"),
+        (nn.ConvTranspose2d(4, 16, 4, 2, 1), torch.randn(3, 5, 4, 6, 6, generator=rng(4)), "conv_transpose2d"),
+        (nn.ConvTranspose2d(4, 2, 4, 2, 1), torch.randn(3, 5, 4, 6, 6, generator=rng(4)), "conv_transpose2d"),
+    ],
+)
+def test_vmap_and_export_see_torch_s_own_operators(net: nn.Module, x: torch.Tensor, operator: str) -> None:
+    kind, plain = type(net), torch.stack([net(each) for each in x])
     accelerate(net)
+    assert type(net) is not kind
     torch.testing.assert_close(torch.vmap(net)(x), plain)
-    exported = torch.export.export(net, (x[0],))
-    assert "mkldnn" not in str(exported.graph) and "linear" in str(exported.graph)
+    exported = torch.export.export(nn.Sequential(net), (x[0],))
+    assert "mkldnn" not in str(exported.graph) and operator in str(exported.graph)
+
+
+@needs_onednn
+@pytest.mark.parametrize("outputs", [2, 16])
+@pytest.mark.parametrize("wanted", ["weight", "bias", "x"])
+def test_upsampling_gives_only_the_gradient_that_is_asked_for(outputs: int, wanted: str) -> None:
+    plain = nn.ConvTranspose2d(4, outputs, 4, 2, 1)
+    ours = copy.deepcopy(plain)
+    accelerate(ours)
+    found = []
+    for net in (plain, ours):
+        x = torch.randn(3, 4, 6, 6, generator=rng(7)).contiguous(memory_format=torch.channels_last)
+        leaves = {"weight": net.weight, "bias": net.bias, "x": x}
+        for name, leaf in leaves.items():
+            leaf.requires_grad_(name == wanted)
+        net(x).square().sum().backward()
+        assert [name for name, leaf in leaves.items() if leaf is not None and leaf.grad is not None] == [wanted]
+        found.append(leaves[wanted].grad)
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
 
 
 @needs_onednn
@@ -122,7 +151,10 @@ def test_upsampling(channels: tuple[int, int], kernel: int, padding: int, more: 
 @needs_onednn
 def test_other_upsampling_stays_as_it_is() -> None:
     made = [
-        nn.ConvTranspose2d(8, 16, 4, 1, 1, device="meta"),
+        nn.ConvTranspose2d(8, 16, 5, 2, 1, device="meta"),
+        nn.ConvTranspose2d(8, 16, 4, 2, 1, dilation=2, device="meta"),
+        nn.ConvTranspose2d(8, 16, 4, 2, (1, 0), device="meta"),
+        nn.ConvTranspose2d(8, 2, 4, 2, 0, output_padding=1, device="meta"),
         nn.ConvTranspose2d(8, 8, 4, 2, 1, bias=False, device="meta"),
         nn.ConvTranspose2d(8, 8, 3, 1, 1, device="meta"),
         nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=2, device="meta"),

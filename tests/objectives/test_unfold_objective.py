@@ -1,4 +1,4 @@
-"""unfold: latents opened in turn, a fourth moment on the means, and beta-TCVAE where both are switched off."""
+"""unfold: latents opened in turn, their rent, a fourth moment on the means, and beta-TCVAE without all of these."""
 
 import dataclasses
 import math
@@ -24,8 +24,8 @@ def out() -> Forward:
     return Forward(x, logits, mean, logvar, z, LIKELIHOODS["bernoulli"].nll, N)
 
 
-def test_all_open_without_the_fourth_moment_is_beta_tcvae(out: Forward) -> None:
-    ours = unfold(out, beta=1.0, tau=5.0, kappa=0.0, opened=float(L))
+def test_all_open_without_rent_and_the_fourth_moment_is_beta_tcvae(out: Forward) -> None:
+    ours = unfold(out, beta=1.0, tau=5.0, kappa=0.0, rent=0.0, led=0.0, opened=float(L))
     assert torch.allclose(ours.loss, beta_tcvae(out, beta=6.0).loss)
 
 
@@ -41,15 +41,19 @@ def test_a_latent_pays_its_kl_as_far_as_it_is_open(out: Forward, opened: float, 
 
 
 @pytest.mark.parametrize(("opened", "shares"), SHARES)
-def test_rent_is_half_paid_by_a_latent_that_tells_one_nat(
-    out: Forward, opened: float, shares: tuple[float, ...]
-) -> None:
+def test_a_latent_pays_rent_as_far_as_it_is_open(out: Forward, opened: float, shares: tuple[float, ...]) -> None:
     kl = kl_per_latent(out.mean, out.logvar).mean(0) * torch.tensor(shares)
-    due = unfold(out, rent=6.0, opened=opened).loss - unfold(out, opened=opened).loss
+    due = unfold(out, rent=6.0, opened=opened).loss - unfold(out, rent=0.0, opened=opened).loss
     assert float(due) == pytest.approx(6 * float((kl / (1 + kl)).sum()), rel=1e-4, abs=1e-4)
-    alone = dataclasses.replace(out, mean=torch.full((B, 1), math.sqrt(2)), logvar=torch.zeros(B, 1), z=out.z[:, :1])
-    due = unfold(alone, rent=6.0, opened=1).loss - unfold(alone, opened=1).loss  # KL 1
-    assert float(due) == pytest.approx(3, rel=1e-4)
+
+
+@pytest.mark.parametrize(("mean", "rent"), [(0.0, 0.0), (math.sqrt(2), 3.0), (1e3, 6.0)])  # KL 0, 1 and 500,000
+def test_rent_is_half_paid_at_one_nat_and_never_more_than_all(out: Forward, mean: float, rent: float) -> None:
+    code = torch.full((B, 1), mean)
+    told = dataclasses.replace(out, mean=code, logvar=torch.zeros(B, 1), z=code)
+    weights = {"beta": 0.0, "tau": 0.0, "kappa": 0.0, "opened": 1.0}
+    due = unfold(told, rent=6.0, **weights).loss - unfold(told, rent=0.0, **weights).loss
+    assert float(due) == pytest.approx(rent, abs=1e-3)
 
 
 @pytest.mark.parametrize(("opened", "shares"), SHARES)

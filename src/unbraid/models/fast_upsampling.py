@@ -22,8 +22,11 @@ class FastUpsampling(nn.ConvTranspose2d):
     @staticmethod
     def fits(layer: nn.ConvTranspose2d) -> bool:
         square = layer.kernel_size in ((3, 3), (4, 4)) and layer.padding[0] == layer.padding[1]
+        reaches = (
+            max(layer.output_padding) <= 4 - layer.kernel_size[0] + int(layer.padding[0])
+        )  # as far as `_upsampled` goes
         simple = layer.dilation == (1, 1) and layer.groups == 1 and layer.bias is not None
-        return square and layer.stride == (2, 2) and simple
+        return square and reaches and layer.stride == (2, 2) and simple
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
         if x.dtype != torch.float32 or x.dim() != 4 or output_size is not None or transformed():

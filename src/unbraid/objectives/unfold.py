@@ -39,18 +39,17 @@ def unfold(
     reconstruction most, and each next one what is left (the idea of progressive VAEs, Li 2020, within one layer of
     latents). When it opens it is woken (see `VAE.waken`): the decoder, which never heard it, begins to listen.
 
-    Nor does the KL mind how many latents tell a thing: one that tells a little of what others tell already, such as the
-    corners that two positions leave dark, costs no more than the same nats in those. Here an open latent pays rent, as
-    little as it may tell: up to `rent` nats, half of it at KL_l = 1, so that nats are dearest in the latents that tell
-    least, and these move out.
+    Nor does the KL mind how many latents tell a thing: one that tells a little of what others tell already costs no
+    more than the same nats in those. Here a latent pays rent too: nothing at KL_l = 0, half of `rent` at 1 nat, never
+    more than `rent`. Its first nats are the dearest, so that latents which tell little move out.
 
     And the standard normal prior cannot tell two codes from their rotation: the fourth moment can, as in independent
     component analysis (Hyvarinen & Oja 1997). K_l = max(0, E[mean_l^4] - 9/5 E[mean_l^2]^2) over the batch is 0 for a
     code that spreads evenly, whatever its scale, 0.6 for the diagonal of two such codes of variance 1, 1.2 for a
     Gaussian one.
 
-    With opened at least L, kappa, rent and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen 2018). The KL logged is
-    that of open latents. Weights are in nats per image, 0 or more.
+    With beta 1, opened at least L, and kappa, rent and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen 2018). The
+    KL logged is that of open latents. Weights are in nats per image, 0 or more.
     """
     recon, kl = recon_and_kl(out)
     kl = _open(kl, opened) * kl
@@ -60,8 +59,8 @@ def unfold(
     square = out.mean.square()
     kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [L]; 0 of a closed one
     off = (out.mean[:, :LED] - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
-    rents = rent * kl / (1 + kl)  # [L]
-    loss = recon + beta * kl.sum() + rents.sum() + kappa * kurtosis.sum() + tau * tc + led * off
+    due = rent * (kl / (1 + kl)).sum()
+    loss = recon + beta * kl.sum() + due + kappa * kurtosis.sum() + tau * tc + led * off
     return Terms(loss, logs=detached(recon=recon, kl=kl, tc=tc, kurtosis=kurtosis.sum()))
 
 
