@@ -22,9 +22,8 @@ class FastUpsampling(nn.ConvTranspose2d):
     @staticmethod
     def fits(layer: nn.ConvTranspose2d) -> bool:
         square = layer.kernel_size in ((3, 3), (4, 4)) and layer.padding[0] == layer.padding[1]
-        reaches = (
-            max(layer.output_padding) <= 4 - layer.kernel_size[0] + int(layer.padding[0])
-        )  # as far as `_upsampled` goes
+        furthest = 4 - layer.kernel_size[0] + int(layer.padding[0])  # of what `_upsampled` makes
+        reaches = max(layer.output_padding) <= furthest
         simple = layer.dilation == (1, 1) and layer.groups == 1 and layer.bias is not None
         return square and reaches and layer.stride == (2, 2) and simple
 
