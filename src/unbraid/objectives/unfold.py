@@ -24,7 +24,7 @@ def unfold(
     led: float = 0.0,
     opened: float = 10.0,
 ) -> Terms:
-    """recon + tau TC + led D + sum_l (beta KL_l + rent KL_l / (1 + KL_l) + kappa K_l).
+    """recon + tau TC + led D + kappa sum_l<2 K_l + sum_l (beta KL_l + rent KL_l / (1 + KL_l)).
 
     Ours, where KL_l counts as far as latent l = 0, 1, ... is open, o_l = clip(opened - l, 0, 1). Four ambiguities of
     the Gaussian VAE are taken out.
@@ -46,7 +46,7 @@ def unfold(
     And the standard normal prior cannot tell two codes from their rotation: the fourth moment can, as in independent
     component analysis (Hyvarinen & Oja 1997). K_l = max(0, E[mean_l^4] - 9/5 E[mean_l^2]^2) over the batch is 0 for a
     code that spreads evenly, whatever its scale, 0.6 for the diagonal of two such codes of variance 1, 1.2 for a
-    Gaussian one.
+    Gaussian one. It is asked of the two led latents alone: others may be at rest in most images.
 
     With beta 1, opened at least L, and kappa, rent and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen 2018). The
     KL logged is that of open latents. Weights are in nats per image, 0 or more.
@@ -56,8 +56,8 @@ def unfold(
     log_weights = minibatch_log_weights(out.n_data, len(out.z), device=out.z.device)
     log_qz, log_qz_per_latent = log_aggregate(out.z, out.mean, out.logvar, log_weights)
     tc = (log_qz - log_qz_per_latent.sum(1)).mean()
-    square = out.mean.square()
-    kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [L]; 0 of a closed one
+    square = out.mean[:, :LED].square()
+    kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [2]; 0 of a closed one
     off = (out.mean[:, :LED] - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
     due = rent * (kl / (1 + kl)).sum()
     loss = recon + beta * kl.sum() + due + kappa * kurtosis.sum() + tau * tc + led * off
