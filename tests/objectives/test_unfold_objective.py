@@ -91,6 +91,7 @@ def test_the_fourth_moment_tells_axes_from_diagonals() -> None:
     assert kurtosis(few) == pytest.approx(0, abs=0.1)
     assert kurtosis(3 * few) == pytest.approx(0, abs=81 * 0.1)
     assert kurtosis(few @ turn) == pytest.approx(2 * 0.6, abs=0.15)
+    assert kurtosis(torch.cat([few, (few @ turn)[:, :1]], 1)) == kurtosis(few)  # the third is not led
 
 
 def test_the_first_latents_are_led_by_the_linear_coordinates(out: Forward) -> None:
