@@ -1,6 +1,6 @@
 """The faster kernels against torch's own, in float64 where it matters which of the two is nearer."""
 
-import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -21,6 +21,13 @@ def layer(inputs: int, outputs: int) -> nn.Linear:
     linear.weight.data = torch.randn(outputs, inputs, generator=rng(0))
     linear.bias.data = torch.randn(outputs, generator=rng(1))
     return linear
+
+
+def upsampling(inputs: int, outputs: int, kernel: int = 4, padding: int = 1, more: int = 0) -> nn.ConvTranspose2d:
+    net = nn.utils.skip_init(nn.ConvTranspose2d, inputs, outputs, kernel, 2, padding, output_padding=more)
+    net.weight.data = torch.randn(net.weight.shape, generator=rng(0))
+    net.bias.data = torch.randn(outputs, generator=rng(1))
+    return net
 
 
 def rng(seed: int) -> torch.Generator:
@@ -68,14 +75,17 @@ def test_small_layers_stay_as_they_are() -> None:
 
 @needs_onednn
 @pytest.mark.parametrize(
-    ("net", "x", "operator"),
+    ("made", "shape", "operator"),
     [
-        (layer(200, 100), torch.randn(3, 5, 200, generator=rng(4)), "linear"),
-        (nn.ConvTranspose2d(4, 16, 4, 2, 1), torch.randn(3, 5, 4, 6, 6, generator=rng(4)), "conv_transpose2d"),
-        (nn.ConvTranspose2d(4, 2, 4, 2, 1), torch.randn(3, 5, 4, 6, 6, generator=rng(4)), "conv_transpose2d"),
+        (lambda: layer(200, 100), (3, 5, 200), "linear"),
+        (lambda: upsampling(4, 16), (3, 5, 4, 6, 6), "conv_transpose2d"),
+        (lambda: upsampling(4, 2), (3, 5, 4, 6, 6), "conv_transpose2d"),
     ],
 )
-def test_vmap_and_export_see_torch_s_own_operators(net: nn.Module, x: torch.Tensor, operator: str) -> None:
+def test_vmap_and_export_see_torch_s_own_operators(
+    made: Callable[[], nn.Module], shape: tuple[int, ...], operator: str
+) -> None:
+    net, x = made(), torch.randn(shape, generator=rng(4))
     kind, plain = type(net), torch.stack([net(each) for each in x])
     accelerate(net)
     assert type(net) is not kind
@@ -88,8 +98,7 @@ def test_vmap_and_export_see_torch_s_own_operators(net: nn.Module, x: torch.Tens
 @pytest.mark.parametrize("outputs", [2, 16])
 @pytest.mark.parametrize("wanted", ["weight", "bias", "x"])
 def test_upsampling_gives_only_the_gradient_that_is_asked_for(outputs: int, wanted: str) -> None:
-    plain = nn.ConvTranspose2d(4, outputs, 4, 2, 1)
-    ours = copy.deepcopy(plain)
+    plain, ours = upsampling(4, outputs), upsampling(4, outputs)
     accelerate(ours)
     found = []
     for net in (plain, ours):
@@ -129,13 +138,7 @@ def test_every_architecture_gives_the_same_with_it(name: str) -> None:
 )
 def test_upsampling(channels: tuple[int, int], kernel: int, padding: int, more: int, size: tuple[int, int]) -> None:
     inputs, outputs = channels
-    plain, ours = (
-        nn.utils.skip_init(nn.ConvTranspose2d, inputs, outputs, kernel, 2, padding, output_padding=more)
-        for _ in range(2)
-    )
-    for net in (plain, ours):
-        net.weight.data = torch.randn(net.weight.shape, generator=rng(0))
-        net.bias.data = torch.randn(outputs, generator=rng(1))
+    plain, ours = (upsampling(inputs, outputs, kernel, padding, more) for _ in range(2))
     accelerate(ours)
     assert type(ours) is FastUpsampling and type(plain) is nn.ConvTranspose2d
     results = []

@@ -56,9 +56,10 @@ def unfold(
     log_weights = minibatch_log_weights(out.n_data, len(out.z), device=out.z.device)
     log_qz, log_qz_per_latent = log_aggregate(out.z, out.mean, out.logvar, log_weights)
     tc = (log_qz - log_qz_per_latent.sum(1)).mean()
-    square = out.mean[:, :LED].square()
+    mean = out.mean[:, :LED]
+    square = mean.square()
     kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [2]; 0 of a closed one
-    off = (out.mean[:, :LED] - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
+    off = (mean - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
     due = rent * (kl / (1 + kl)).sum()
     loss = recon + beta * kl.sum() + due + kappa * kurtosis.sum() + tau * tc + led * off
     return Terms(loss, logs=detached(recon=recon, kl=kl, tc=tc, kurtosis=kurtosis.sum()))
