@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from unbraid.objectives.elbo import detached, recon_and_kl
+from unbraid.objectives.independence import hsic as independence
 from unbraid.probability import log_aggregate, minibatch_log_weights
 from unbraid.types import Forward, Terms
 
@@ -21,12 +22,13 @@ def unfold(
     tau: float = 5.0,
     kappa: float = 1.0,
     rent: float = 0.0,
+    hsic: float = 0.0,
     led: float = 0.0,
     opened: float = 10.0,
 ) -> Terms:
-    """recon + tau TC + led D + kappa sum_l<2 K_l + sum_l (beta KL_l + rent KL_l / (1 + KL_l)).
+    """recon + tau TC + hsic H + led D + kappa sum_l<2 K_l + sum_l (beta KL_l + rent KL_l / (1 + KL_l)).
 
-    Ours, where KL_l counts as far as latent l = 0, 1, ... is open, o_l = clip(opened - l, 0, 1). Four ambiguities of
+    Ours, where KL_l counts as far as latent l = 0, 1, ... is open, o_l = clip(opened - l, 0, 1). Five ambiguities of
     the Gaussian VAE are taken out.
 
     A net that begins anywhere begins folded: a latent first tells the middle of the image from its rim, both ends of a
@@ -43,13 +45,18 @@ def unfold(
     more than the same nats in those. Here a latent pays rent too: nothing at KL_l = 0, half of `rent` at 1 nat, never
     more than `rent`. Its first nats are the dearest, so that latents which tell little move out.
 
+    TC from a batch sees hardly more than the nats of each latent, since no two codes of all latents are near each
+    other. Of two latents at a time a batch can tell: H = sum_{l<m} HSIC(mean_l, mean_m) (`independence.hsic`). It
+    closes a latent that tells anew what two others tell, and keeps many from each telling the same in part.
+
     And the standard normal prior cannot tell two codes from their rotation: the fourth moment can, as in independent
     component analysis (Hyvarinen & Oja 1997). K_l = max(0, E[mean_l^4] - 9/5 E[mean_l^2]^2) over the batch is 0 for a
     code that spreads evenly, whatever its scale, 0.6 for the diagonal of two such codes of variance 1, 1.2 for a
     Gaussian one. It is asked of the two led latents alone: others may be at rest in most images.
 
-    With beta 1, opened at least L, and kappa, rent and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen 2018). The
-    KL logged is that of open latents. Weights are in nats per image, 0 or more.
+    With beta 1, opened at least L, and kappa, rent, hsic and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen
+    2018). The KL logged is that of open latents, `dependence` is H. Weights are in nats per image, 0 or more. Raises
+    UnbraidError for batches of fewer than four images.
     """
     recon, kl = recon_and_kl(out)
     kl = _open(kl, opened) * kl
@@ -61,8 +68,9 @@ def unfold(
     kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [2]; 0 of a closed one
     off = (mean - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
     due = rent * (kl / (1 + kl)).sum()
-    loss = recon + beta * kl.sum() + due + kappa * kurtosis.sum() + tau * tc + led * off
-    return Terms(loss, logs=detached(recon=recon, kl=kl, tc=tc, kurtosis=kurtosis.sum()))
+    dependence = independence(out.mean).triu(1).sum()
+    loss = recon + beta * kl.sum() + due + kappa * kurtosis.sum() + tau * tc + hsic * dependence + led * off
+    return Terms(loss, logs=detached(recon=recon, kl=kl, tc=tc, kurtosis=kurtosis.sum(), dependence=dependence))
 
 
 def posterior(
