@@ -1,4 +1,4 @@
-"""unfold: latents opened in turn, their rent, a fourth moment on the means, and beta-TCVAE without all of these."""
+"""unfold: latents opened in turn, rent, independence, a fourth moment on the means; beta-TCVAE without all of these."""
 
 import dataclasses
 import math
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from unbraid.objectives.beta_tcvae import beta_tcvae
+from unbraid.objectives.independence import hsic
 from unbraid.objectives.unfold import LED, posterior, unfold
 from unbraid.probability import LIKELIHOODS, kl_per_latent
 from unbraid.types import Forward
@@ -54,6 +55,14 @@ def test_rent_is_half_paid_at_one_nat_and_never_more_than_all(out: Forward, mean
     weights = {"beta": 0.0, "tau": 0.0, "kappa": 0.0, "opened": 1.0}
     due = unfold(told, rent=6.0, **weights).loss - unfold(told, rent=0.0, **weights).loss
     assert float(due) == pytest.approx(rent, abs=1e-3)
+
+
+def test_each_two_latents_are_asked_to_be_independent(out: Forward) -> None:
+    between = hsic(out.mean)
+    expected = sum(float(between[a, b]) for a in range(L) for b in range(a + 1, L))
+    asked = unfold(out, hsic=50.0)
+    assert float(asked.loss - unfold(out, hsic=0.0).loss) == pytest.approx(50 * expected, rel=1e-4, abs=1e-4)
+    assert float(asked.logs["dependence"]) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("opened", "shares"), SHARES)
