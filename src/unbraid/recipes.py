@@ -14,7 +14,8 @@ def demo(steps: str | int | None = None, **settings: Any) -> Config:
 
     Two latents, led by linear coordinates, become the positions; the third becomes the size, where its rent is worth
     paying; a fourth, while little is asked, takes up what one more number can tell of the kind of shape. Then all open
-    while almost nothing is asked, and some take up how a shape is turned, before the pressure returns.
+    while almost nothing is asked, and some take up how a shape is turned, before the pressure returns; with it comes
+    that of independence, under which a copy of a latent costs 48 nats (0.106 hsic).
     """
     total = configs.resolve({"steps": _DEMO_STEPS if steps is None else steps}).steps
 

@@ -81,7 +81,7 @@ def test_no_gradient_reaches_a_closed_latent(out: Forward) -> None:
     z = shut_mean + torch.exp(shut_logvar / 2)
     logits = (z.sum(1) + out.logits.flatten(1).T).T.view_as(out.logits)
     forward = dataclasses.replace(out, mean=shut_mean, logvar=shut_logvar, z=z, logits=logits)
-    unfold(forward, opened=2.0).loss.backward()
+    unfold(forward, hsic=50.0, opened=2.0).loss.backward()
     for gradient in (mean.grad, logvar.grad):
         assert gradient is not None and gradient[:, :2].all() and not gradient[:, 2:].any()
 

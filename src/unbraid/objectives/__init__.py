@@ -83,7 +83,7 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "unfold": Objective(
         unfold.unfold,
-        "latents led by linear coordinates, opened in turn for rent, under a sub-Gaussian prior (ours; the demo's)",
+        "latents led by linear coordinates, opened in turn for rent, independent two by two (ours; the demo's)",
         defaults={
             "led": "piecewise(0, 100, 500, 100, 1000, 0)",
             "opened": "piecewise(0, 2, 1000, 2, 3000, 6, 6000, 10)",

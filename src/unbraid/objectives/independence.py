@@ -9,17 +9,21 @@ _WIDTH = 0.5  # of the kernel, in units of the prior's deviation
 
 
 def hsic(codes: Tensor) -> Tensor:
-    """[B, L] -> [L, L]: HSIC of each two latents, unbiased, 0 in the mean where they are independent.
+    """[B, L] -> [L, L]: HSIC of each two latents over the batch.
 
-    With a Gaussian kernel it is 0 for independent latents alone, whatever the form of the dependence (Gretton 2005);
-    estimated without bias from a batch of 4 or more (Song 2012). Of a latent with itself 0.11 where it is
-    standard normal, and less where it spreads less: a latent that tells little counts little. Unlike log q(z) from a
-    batch, which all but the nearest codes leave as it is, two latents at a time are within a batch's reach.
-    Raises UnbraidError for fewer than four images.
+    sum_{i!=j} A^l_ij A^m_ij / (B (B - 3)), where A^l is exp(-(c_il - c_jl)^2 / (2 width^2)) centred over rows and
+    columns without the diagonal: the unbiased estimate of Song 2012. Its mean is 0 for independent latents and for no
+    others, whatever the form of the dependence (Gretton 2005); one estimate can be below 0. Of a standard normal latent
+    with itself it is 0.106; less where a latent tells little and spreads less, and again where it spreads further.
+
+    The images are to be drawn independently of one another: consecutive frames of one path are not, and of two
+    coordinates of a ball it is 0.02 then. Raises UnbraidError for fewer than four images.
     """
     count = len(codes)
     if count < 4:
-        raise UnbraidError(f"HSIC takes batches of 4 images or more, not {count}: change batch_size")
+        raise UnbraidError(
+            f"HSIC takes batches of 4 images or more, not {count}: change batch_size or give more images"
+        )
     apart = codes.T.unsqueeze(2) - codes.T.unsqueeze(1)  # [L, B, B]
     others = 1 - torch.eye(count, device=codes.device)
     kernel = torch.exp(-apart.square() / (2 * _WIDTH**2)) * others

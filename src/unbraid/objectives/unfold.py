@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from unbraid.objectives import independence
 from unbraid.objectives.elbo import detached, recon_and_kl
-from unbraid.objectives.independence import hsic as independence
 from unbraid.probability import log_aggregate, minibatch_log_weights
 from unbraid.types import Forward, Terms
 
@@ -26,7 +26,7 @@ def unfold(
     led: float = 0.0,
     opened: float = 10.0,
 ) -> Terms:
-    """recon + tau TC + hsic H + led D + kappa sum_l<2 K_l + sum_l (beta KL_l + rent KL_l / (1 + KL_l)).
+    """recon + sum_l (beta KL_l + rent KL_l / (1 + KL_l)) + tau TC + hsic sum_l<m HSIC_lm + kappa sum_l<2 K_l + led D.
 
     Ours, where KL_l counts as far as latent l = 0, 1, ... is open, o_l = clip(opened - l, 0, 1). Five ambiguities of
     the Gaussian VAE are taken out.
@@ -46,8 +46,8 @@ def unfold(
     more than `rent`. Its first nats are the dearest, so that latents which tell little move out.
 
     TC from a batch sees hardly more than the nats of each latent, since no two codes of all latents are near each
-    other. Of two latents at a time a batch can tell: H = sum_{l<m} HSIC(mean_l, mean_m) (`independence.hsic`). It
-    closes a latent that tells anew what two others tell, and keeps many from each telling the same in part.
+    other. Of two latents at a time a batch can tell: HSIC_lm = HSIC(mean_l, mean_m) (`independence.hsic`) closes a
+    latent that tells anew what another tells, and keeps many from each telling the same in part.
 
     And the standard normal prior cannot tell two codes from their rotation: the fourth moment can, as in independent
     component analysis (Hyvarinen & Oja 1997). K_l = max(0, E[mean_l^4] - 9/5 E[mean_l^2]^2) over the batch is 0 for a
@@ -55,8 +55,8 @@ def unfold(
     Gaussian one. It is asked of the two led latents alone: others may be at rest in most images.
 
     With beta 1, opened at least L, and kappa, rent, hsic and led 0 it is the beta-TCVAE with beta = 1 + tau (Chen
-    2018). The KL logged is that of open latents, `dependence` is H. Weights are in nats per image, 0 or more. Raises
-    UnbraidError for batches of fewer than four images.
+    2018). The KL logged is that of open latents, `dependence` is the sum of HSIC_lm. Weights are in nats per image, 0
+    or more. Raises UnbraidError for batches of fewer than four images.
     """
     recon, kl = recon_and_kl(out)
     kl = _open(kl, opened) * kl
@@ -68,7 +68,7 @@ def unfold(
     kurtosis = (square.square().mean(0) - _UNIFORM * square.mean(0).square()).clamp(min=0)  # [2]; 0 of a closed one
     off = (mean - out.linear[:, : len(kl)]).square().sum(1).mean() if out.linear is not None else 0.0
     due = rent * (kl / (1 + kl)).sum()
-    dependence = independence(out.mean).triu(1).sum()
+    dependence = independence.hsic(out.mean).triu(1).sum()
     loss = recon + beta * kl.sum() + due + kappa * kurtosis.sum() + tau * tc + hsic * dependence + led * off
     return Terms(loss, logs=detached(recon=recon, kl=kl, tc=tc, kurtosis=kurtosis.sum(), dependence=dependence))
 
