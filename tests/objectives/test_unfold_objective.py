@@ -26,7 +26,7 @@ def out() -> Forward:
 
 
 def test_all_open_without_rent_and_the_fourth_moment_is_beta_tcvae(out: Forward) -> None:
-    ours = unfold(out, beta=1.0, tau=5.0, kappa=0.0, rent=0.0, led=0.0, opened=float(L))
+    ours = unfold(out, beta=1.0, tau=5.0, kappa=0.0, rent=0.0, hsic=0.0, led=0.0, opened=float(L))
     assert torch.allclose(ours.loss, beta_tcvae(out, beta=6.0).loss)
 
 
