@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from unbraid.models import ARCHITECTURES, build, fast_linear
+from unbraid.models import ARCHITECTURES, build, fast_activation, fast_linear
 from unbraid.models.acceleration import accelerate
+from unbraid.models.fast_activation import FastReLU
 from unbraid.models.fast_linear import FastLinear
 from unbraid.models.fast_upsampling import FastUpsampling
 
@@ -164,3 +165,70 @@ def test_other_upsampling_stays_as_it_is() -> None:
     ]
     accelerate(nn.Sequential(*made))
     assert {type(layer) for layer in made} == {nn.ConvTranspose2d}
+
+
+def pictures(channels: int, size: int = 8) -> torch.Tensor:
+    return torch.randn(6, channels, size, size, generator=rng(8)).contiguous(memory_format=torch.channels_last)
+
+
+def convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    net = nn.Conv2d(inputs, outputs, 3, padding=1)
+    net.weight.data = torch.randn(net.weight.shape, generator=rng(9))
+    net.bias.data = torch.randn(outputs, generator=rng(10))  # type: ignore[union-attr]
+    return net
+
+
+@pytest.fixture
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_activation, "_LARGE", 0)
+
+
+@needs_onednn
+@pytest.mark.parametrize("channels", [4, 16])  # a narrow upsampling's output may not be written over
+def test_relu_that_writes_over_its_input_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
+    results = []
+    for large in (10**9, 0):
+        monkeypatch.setattr(fast_activation, "_LARGE", large)
+        up, down, end = upsampling(16, channels), convolution(channels, 2), layer(2 * 16 * 16, 100)
+        net = nn.Sequential(convolution(3, 16), nn.ReLU(), up, nn.ReLU(), down, nn.ReLU(), nn.Flatten(), end)
+        accelerate(net)
+        assert [type(net[place]) for place in (1, 3, 5)] == [FastReLU, nn.ReLU if channels == 4 else FastReLU, FastReLU]
+        x = pictures(3).requires_grad_()
+        given = x.detach().clone()
+        for _ in range(2):  # gradients are added to what is there
+            out = net(x)
+            out.square().sum().backward()
+        assert torch.equal(x, given)
+        results.append([out.detach(), x.grad, *(parameter.grad for parameter in net.parameters())])
+    for plain, ours in zip(*results, strict=True):
+        assert plain is not None and ours is not None and torch.equal(plain, ours)
+
+
+@needs_onednn
+def test_a_gradient_may_be_asked_for_twice(every_size: None) -> None:
+    net = nn.Sequential(convolution(3, 16), nn.ReLU(), convolution(16, 2))
+    accelerate(net)
+    loss = net(pictures(3)).square().sum()
+    first, second = (torch.autograd.grad(loss, net[0].weight, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second) and first.any()
+
+
+def test_relu_stays_where_its_numbers_are_needed_again() -> None:
+    """At an end, behind a tanh, before what is not known; and behind a dense layer, where there is little to gain."""
+    chains = [
+        nn.Sequential(nn.ReLU(), convolution(3, 3), nn.Tanh(), nn.ReLU(), convolution(3, 3), nn.ReLU()),
+        nn.Sequential(convolution(3, 3), nn.ReLU(), nn.Identity(), convolution(3, 3)),
+        nn.Sequential(layer(9, 9), nn.ReLU(), layer(9, 9)),
+    ]
+    for chain in chains:
+        accelerate(chain)
+        assert not any(isinstance(each, FastReLU) for each in chain)
+
+
+@needs_onednn
+def test_vmap_and_export_see_a_plain_relu(every_size: None) -> None:
+    net, x = nn.Sequential(convolution(3, 16), nn.ReLU(), convolution(16, 2)), pictures(3)
+    plain = torch.stack([net(each[None]) for each in x])
+    accelerate(net)
+    torch.testing.assert_close(torch.vmap(net)(x[:, None]), plain, rtol=1e-4, atol=1e-4)
+    assert "relu" in str(torch.export.export(net, (x,)).graph)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from unbraid.errors import UnbraidError
+from unbraid.models.fast_activation import FastReLU
 from unbraid.models.fast_linear import FastLinear
 from unbraid.models.fast_upsampling import FastUpsampling
 
@@ -90,6 +91,10 @@ def _pixel_shuffle(graph: Graph, name: str, layer: nn.PixelShuffle) -> str:
     return graph.add("DepthToSpace", graph.value, blocksize=layer.upscale_factor, mode="CRD")
 
 
+def _relu(graph: Graph, name: str, layer: nn.ReLU) -> str:
+    return graph.add("Relu", graph.value)
+
+
 # The layers of our architectures. A net with others takes the way through torch.onnx.
 LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Linear: _linear,
@@ -100,7 +105,8 @@ LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
     nn.PixelShuffle: _pixel_shuffle,
-    nn.ReLU: lambda graph, name, layer: graph.add("Relu", graph.value),
+    nn.ReLU: _relu,
+    FastReLU: _relu,
     nn.ELU: lambda graph, name, layer: graph.add("Elu", graph.value, alpha=layer.alpha),
     nn.Tanh: lambda graph, name, layer: graph.add("Tanh", graph.value),
 }

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from unbraid.models.transformed import transformed
 
-_NARROW = 8  # output channels up to which oneDNN leaves most of its vectors empty
+NARROW = 8  # output channels up to which oneDNN leaves most of its vectors empty
 
 
 class FastUpsampling(nn.ConvTranspose2d):
@@ -40,7 +40,7 @@ class _Upsampling(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding, ctx.output_padding = padding, output_padding
-        if weight.shape[1] > _NARROW:
+        if weight.shape[1] > NARROW:
             return F.conv_transpose2d(x, weight, bias, 2, padding, output_padding)
         return _upsampled(x, weight, bias, padding, output_padding)
 
