@@ -115,6 +115,7 @@ class TestResolve:
             ({"steps": 0}, "steps must be at least 1, not 0"),
             ({"latent_dim": -1}, "latent_dim must be at least 1, not -1"),
             ({"batch_size": 1}, "batch_size must be at least 2, not 1"),
+            ({"batch_size": 3, "objective": "unfold"}, "batch_size must be at least 4 with unfold, not 3"),
             ({"log_every": 0}, "log_every must be at least 1, not 0"),
             ({"seed": -1}, "seed must be at least 0, not -1"),
             ({"clip": "-1"}, "clip must not be negative, and -1.0 is"),

@@ -245,6 +245,9 @@ def _check_ranges(config: Config) -> None:
         if getattr(config, name) < bound:
             raise UnbraidError(f"{name} must be at least {bound}, not {getattr(config, name)}")
     lookup(dict.fromkeys(LOGGERS), config.logger, "logger")
+    batch, fewest = config.batch_size, OBJECTIVES[config.objective].least_batch
+    if batch < fewest:
+        raise UnbraidError(f"batch_size must be at least {fewest} with {config.objective}, not {batch}")
     if config.threads > _MOST_THREADS:
         raise UnbraidError(f"threads must be at most {_MOST_THREADS}, not {config.threads}")
     for name, value in config.flat().items():

@@ -49,6 +49,7 @@ class Objective:
     woken: Callable[[Mapping[str, float], Mapping[str, float], int], list[int]] | None = None
     linear: int = 0  # so many linear coordinates of the images are in `Forward.linear`
     posterior: Posterior | None = None
+    least_batch: int = 2
     pairs: bool = False  # of images that share factors: the batch's first half beside its second
 
 
@@ -91,5 +92,6 @@ OBJECTIVES: dict[str, Objective] = {
         posterior=unfold.posterior,
         woken=unfold.woken,
         linear=unfold.LED,
+        least_batch=4,  # of HSIC
     ),
 }

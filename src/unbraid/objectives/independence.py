@@ -21,9 +21,7 @@ def hsic(codes: Tensor) -> Tensor:
     """
     count = len(codes)
     if count < 4:
-        raise UnbraidError(
-            f"HSIC takes batches of 4 images or more, not {count}: change batch_size or give more images"
-        )
+        raise UnbraidError(f"HSIC takes batches of 4 images or more, not {count}: give more images")
     apart = codes.T.unsqueeze(2) - codes.T.unsqueeze(1)  # [L, B, B]
     others = 1 - torch.eye(count, device=codes.device)
     kernel = torch.exp(-apart.square() / (2 * _WIDTH**2)) * others
