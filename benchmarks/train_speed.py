@@ -1,6 +1,6 @@
 """Training speed of one model against the way every peer trains it, and against what the processor can do.
 
-    python benchmarks/train_speed.py [--nets burgess ...] [--batches 64 128] [--rounds 2] [--out benchmarks/results]
+    python benchmarks/train_speed.py [--nets burgess ...] [--batches 64 128] [--rounds 2] [--seconds 3] [--out DIR]
 
 Each way runs in a process of its own, with one thread and with one a core, on the same images, in rounds of all ways,
 so that none has the machine's better minutes to itself; the fastest counts:
@@ -24,7 +24,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +76,11 @@ def peaks(seconds: float) -> dict[str, float]:
     found: dict[str, float] = {}
     for size in (512, 1024, 2048):
         a, b = torch.randn(size, size), torch.randn(size, size)
-        ways: dict[str, Callable[[], Any]] = {"mm": partial(torch.mm, a, b)}
+        products: dict[str, Callable[[], Any]] = {"mm": partial(torch.mm, a, b)}
         if acceleration.is_faster():
-            ways["onednn"] = partial(fast_linear.product, a, b)
-        for name, way in ways.items():
-            found[name] = max(found.get(name, 0.0), 2 * size**3 / seconds_of(way, seconds / 6) / 1e9)
+            products["onednn"] = partial(fast_linear.product, a, b)
+        for name, product in products.items():
+            found[name] = max(found.get(name, 0.0), 2 * size**3 / seconds_of(product, seconds / 6) / 1e9)
     return found
 
 
@@ -248,10 +247,12 @@ def in_a_process(way: str, net: str, batch: int, count: int, seconds: float) -> 
 def compare(net: str, batch: int, rounds: int, seconds: float) -> dict[str, Any]:
     counts = sorted({1, cores()})
     best: dict[str, dict[str, float]] = {}
-    for _, way, count in product(range(rounds), WAYS, counts):
-        found = in_a_process(way, net, batch, count, seconds)
-        if found and found["step"] < best.get(way, {"step": float("inf")})["step"]:
-            best[way] = {**found, "threads": count}
+    ways = [(way, count) for way in WAYS for count in counts]
+    for number in range(rounds):
+        for way, count in reversed(ways) if number % 2 else ways:
+            found = in_a_process(way, net, batch, count, seconds)
+            if found and found["step"] < best.get(way, {"step": float("inf")})["step"]:
+                best[way] = {**found, "threads": count}
     of = config(net, batch)
     flops = operations(of, runs.load_data(of))
     mine = best["ours"]
@@ -279,7 +280,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=list(NETS))
     parser.add_argument("--batches", nargs="+", type=int, default=[64, 128])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2, help="of all ways, at least 1; every other backwards")
     parser.add_argument("--seconds", type=float, default=3, help="of each measurement (default: 3)")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
@@ -289,7 +290,8 @@ def main() -> None:
         return
     records = [compare(net, batch, chosen.rounds, chosen.seconds) for net in chosen.nets for batch in chosen.batches]
     name = f"{datetime.date.today().isoformat()}-{os.cpu_count()}-cores-train_speed.json"
-    write_json(chosen.out / name, {"torch": torch.__version__, "cores": cores(), "records": records})
+    settings = {"rounds": chosen.rounds, "seconds": chosen.seconds}
+    write_json(chosen.out / name, {"torch": torch.__version__, "cores": cores(), **settings, "records": records})
 
 
 if __name__ == "__main__":

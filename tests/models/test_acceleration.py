@@ -35,6 +35,11 @@ def rng(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.fixture
+def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_activation, "_LARGE", 0)
+
+
 @needs_onednn
 @pytest.mark.parametrize("shape", [(7, 200, 100), (128, 1200, 1200), (1, 129, 131), (64, 128, 2048)])
 def test_values_and_gradients_are_those_of_the_exact_product(shape: tuple[int, int, int]) -> None:
@@ -115,13 +120,18 @@ def test_upsampling_gives_only_the_gradient_that_is_asked_for(outputs: int, want
 
 @needs_onednn
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_architecture_gives_the_same_with_it(name: str) -> None:
+def test_every_architecture_gives_the_same_with_it(every_size: None, name: str) -> None:
     shape = (1, 32, 32) if "balls" in name else (1, 64, 64)
     plain, ours = build(name, shape, seed=0), build(name, shape, seed=0)
     accelerate(ours)
     x = torch.rand(4, *shape, generator=rng(5))
     noise = torch.randn(4, plain.latent_dim, generator=rng(6))
-    for mine, theirs in zip(ours(x, noise), plain(x, noise), strict=True):
+    results = []
+    for net in (ours, plain):
+        outputs = net(x, noise)
+        outputs[0].square().mean().backward()
+        results.append([*outputs, *(parameter.grad for parameter in net.parameters())])
+    for mine, theirs in zip(*results, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -172,15 +182,10 @@ def pictures(channels: int, size: int = 8) -> torch.Tensor:
 
 
 def convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    net = nn.Conv2d(inputs, outputs, 3, padding=1)
+    net = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, padding=1)
     net.weight.data = torch.randn(net.weight.shape, generator=rng(9))
-    net.bias.data = torch.randn(outputs, generator=rng(10))  # type: ignore[union-attr]
+    net.bias.data = torch.randn(outputs, generator=rng(10))
     return net
-
-
-@pytest.fixture
-def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_activation, "_LARGE", 0)
 
 
 @needs_onednn
@@ -189,10 +194,11 @@ def test_relu_that_writes_over_its_input_gives_the_same_bits(monkeypatch: pytest
     results = []
     for large in (10**9, 0):
         monkeypatch.setattr(fast_activation, "_LARGE", large)
-        up, down, end = upsampling(16, channels), convolution(channels, 2), layer(2 * 16 * 16, 100)
-        net = nn.Sequential(convolution(3, 16), nn.ReLU(), up, nn.ReLU(), down, nn.ReLU(), nn.Flatten(), end)
+        net = nn.Sequential(
+            convolution(3, 16), nn.ReLU(), upsampling(16, channels), nn.ReLU(), convolution(channels, 2)
+        )
         accelerate(net)
-        assert [type(net[place]) for place in (1, 3, 5)] == [FastReLU, nn.ReLU if channels == 4 else FastReLU, FastReLU]
+        assert [type(net[place]) for place in (1, 3)] == [FastReLU, nn.ReLU if channels == 4 else FastReLU]
         x = pictures(3).requires_grad_()
         given = x.detach().clone()
         for _ in range(2):  # gradients are added to what is there
@@ -204,31 +210,76 @@ def test_relu_that_writes_over_its_input_gives_the_same_bits(monkeypatch: pytest
         assert plain is not None and ours is not None and torch.equal(plain, ours)
 
 
-@needs_onednn
-def test_a_gradient_may_be_asked_for_twice(every_size: None) -> None:
+def between() -> nn.Sequential:
     net = nn.Sequential(convolution(3, 16), nn.ReLU(), convolution(16, 2))
     accelerate(net)
+    return net
+
+
+def test_relu_writes_over_its_input_in_training_and_leaves_it_otherwise(every_size: None) -> None:
+    net = between()
+    for training in (True, False):
+        made = net.train(training)[0](pictures(3))
+        before = made.detach().clone()
+        assert (net[1](made).data_ptr() == made.data_ptr()) == training
+        assert torch.equal(made, before.relu() if training else before)
+
+
+def test_relu_writes_over_the_gradient_that_it_is_given(every_size: None) -> None:
+    gradient = torch.randn(6, 16, 8, 8, generator=rng(11))
+    plain, net = nn.Sequential(convolution(3, 16), nn.ReLU()), between()
+    plain(pictures(3)).backward(gradient.clone())
+    written = gradient.clone()
+    net[:2](pictures(3)).backward(written)
+    assert not torch.equal(written, gradient) and torch.equal(plain[0].weight.grad, net[0].weight.grad)
+
+
+def test_a_gradient_may_be_asked_for_twice(every_size: None) -> None:
+    net = between()
     loss = net(pictures(3)).square().sum()
     first, second = (torch.autograd.grad(loss, net[0].weight, retain_graph=True)[0] for _ in range(2))
     assert torch.equal(first, second) and first.any()
 
 
-def test_relu_stays_where_its_numbers_are_needed_again() -> None:
-    """At an end, behind a tanh, before what is not known; and behind a dense layer, where there is little to gain."""
+def test_relu_stays_where_its_numbers_may_be_seen_again() -> None:
+    class Keeping(nn.Sequential):
+        pass
+
+    class Squared(nn.Conv2d):
+        pass
+
     chains = [
         nn.Sequential(nn.ReLU(), convolution(3, 3), nn.Tanh(), nn.ReLU(), convolution(3, 3), nn.ReLU()),
         nn.Sequential(convolution(3, 3), nn.ReLU(), nn.Identity(), convolution(3, 3)),
         nn.Sequential(layer(9, 9), nn.ReLU(), layer(9, 9)),
+        nn.Sequential(Squared(3, 3, 3, device="meta"), nn.ReLU(), convolution(3, 3)),
+        Keeping(convolution(3, 3), nn.ReLU(), convolution(3, 3)),
     ]
     for chain in chains:
         accelerate(chain)
         assert not any(isinstance(each, FastReLU) for each in chain)
 
 
-@needs_onednn
-def test_vmap_and_export_see_a_plain_relu(every_size: None) -> None:
-    net, x = nn.Sequential(convolution(3, 16), nn.ReLU(), convolution(16, 2)), pictures(3)
-    plain = torch.stack([net(each[None]) for each in x])
+def test_a_relu_that_stands_twice_is_replaced_in_the_one_place() -> None:
+    relu = nn.ReLU()
+    net = nn.Sequential(convolution(3, 3), relu, convolution(3, 3), relu)
+    names = list(net.state_dict())
     accelerate(net)
-    torch.testing.assert_close(torch.vmap(net)(x[:, None]), plain, rtol=1e-4, atol=1e-4)
-    assert "relu" in str(torch.export.export(net, (x,)).graph)
+    assert type(net[1]) is FastReLU and net[3] is relu and type(relu) is nn.ReLU
+    assert list(net.state_dict()) == names
+
+
+def test_vmap_and_export_see_a_plain_relu(every_size: None) -> None:
+    net, x = between(), pictures(3)
+    torch.testing.assert_close(torch.vmap(net)(x[:, None])[:, 0], net.eval()(x), rtol=1e-4, atol=1e-4)
+    graph = str(torch.export.export(net.train(), (x,)).graph)
+    assert "aten.relu.default" in graph and "relu_" not in graph
+
+
+def test_export_takes_batches_of_every_size_with_it() -> None:
+    net = build("burgess", (1, 64, 64), seed=0)
+    accelerate(net)
+    sizes = ({0: torch.export.Dim("batch")},)
+    exported = torch.export.export(net.encoder, (torch.zeros(2, 1, 64, 64),), dynamic_shapes=sizes).module()
+    x = torch.rand(20, 1, 64, 64, generator=rng(12))  # 20 images of the first layer are large, 2 are not
+    torch.testing.assert_close(exported(x), net.encoder(x), rtol=1e-4, atol=1e-4)

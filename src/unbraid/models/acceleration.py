@@ -1,17 +1,14 @@
 """Kernels that are faster on a CPU than torch's choice: which, when, and put into a network."""
 
-from itertools import pairwise
-
 import torch
 from torch import nn
 
 from unbraid.models.fast_activation import FastReLU
 from unbraid.models.fast_linear import FastLinear
-from unbraid.models.fast_upsampling import NARROW, FastUpsampling
+from unbraid.models.fast_upsampling import FastUpsampling
 
 _WORTH_IT = 1 << 14  # weights of a dense layer; a smaller product takes as long as the call
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
-_SHAPING = (nn.Flatten, nn.Unflatten)
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, FastUpsampling)  # themselves: a subclass may need what it gave
 
 
 def is_faster() -> bool:
@@ -31,19 +28,14 @@ def accelerate(network: nn.Module) -> None:
         elif type(layer) is nn.ConvTranspose2d and FastUpsampling.fits(layer):
             layer.__class__ = FastUpsampling
     for chain in network.modules():
-        if isinstance(chain, nn.Sequential):
+        if type(chain) is nn.Sequential:
             _overwrite(chain)
 
 
 def _overwrite(chain: nn.Sequential) -> None:
-    """Each ReLU between layers that need their numbers no more becomes one that writes over them."""
+    """Each ReLU between two convolutions becomes one that writes over their numbers, which nobody else sees."""
     layers = list(chain)
-    for place, (before, layer) in enumerate(pairwise(layers), start=1):
-        after = next((later for later in layers[place + 1 :] if not isinstance(later, _SHAPING)), None)
-        if type(layer) is nn.ReLU and _gives_away(before) and isinstance(after, (*_CONVOLUTIONS, nn.Linear)):
-            chain[place] = FastReLU()
-
-
-def _gives_away(layer: nn.Module) -> bool:
-    view = isinstance(layer, FastUpsampling) and layer.out_channels <= NARROW  # of what autograd lets nobody overwrite
-    return isinstance(layer, _CONVOLUTIONS) and not view
+    for place, (before, layer, after) in enumerate(zip(layers, layers[1:], layers[2:], strict=False), start=1):
+        apart = type(before) in _CONVOLUTIONS and type(after) in _CONVOLUTIONS
+        if type(layer) is nn.ReLU and apart and not (isinstance(before, FastUpsampling) and before.gives_a_view):
+            chain[place] = FastReLU()  # not by its class: the same layer may stand elsewhere too

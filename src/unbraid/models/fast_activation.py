@@ -7,18 +7,21 @@ from torch import Tensor, nn
 
 from unbraid.models.transformed import transformed
 
-_LARGE = 1 << 19  # numbers; fewer come out of the cache as fast as Python calls
+_LARGE = 1 << 19  # numbers; with fewer the detour through Python costs what it saves
 
 
 class FastReLU(nn.ReLU):
-    """nn.ReLU to the last bit, for use between two layers that need neither what they gave nor its gradient again.
+    """nn.ReLU to the last bit; in training it writes over its input, and over the gradient of its output.
 
-    What a convolution has just made still lies in the cache; a result beside it would be fetched from memory first,
-    which takes ten times as long as the work. Likewise the gradient that the next layer gives back (docs/speed.md).
+    So it may stand only where nobody else sees either: between two convolutions. What a convolution has just made still
+    lies in the cache; a result beside it would be fetched from memory first, which takes many times as long as the work
+    (docs/speed.md). In `eval` mode it is a plain ReLU, for those who look at what each layer gives.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input) if input.numel() < _LARGE or transformed() else _ReLU.apply(input)
+        if transformed() or not self.training or input.numel() < _LARGE:
+            return super().forward(input)
+        return _ReLU.apply(input)
 
 
 class _ReLU(torch.autograd.Function):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from unbraid.models.transformed import transformed
 
-NARROW = 8  # output channels up to which oneDNN leaves most of its vectors empty
+_NARROW = 8  # output channels up to which oneDNN leaves most of its vectors empty
 
 
 class FastUpsampling(nn.ConvTranspose2d):
@@ -27,6 +27,11 @@ class FastUpsampling(nn.ConvTranspose2d):
         simple = layer.dilation == (1, 1) and layer.groups == 1 and layer.bias is not None
         return square and reaches and layer.stride == (2, 2) and simple
 
+    @property
+    def gives_a_view(self) -> bool:
+        """Which autograd lets nobody write over, as it is made in a function of ours."""
+        return self.out_channels <= _NARROW
+
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
         if x.dtype != torch.float32 or x.dim() != 4 or output_size is not None or transformed():
             return super().forward(x, output_size)
@@ -40,7 +45,7 @@ class _Upsampling(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.padding, ctx.output_padding = padding, output_padding
-        if weight.shape[1] > NARROW:
+        if weight.shape[1] > _NARROW:
             return F.conv_transpose2d(x, weight, bias, 2, padding, output_padding)
         return _upsampled(x, weight, bias, padding, output_padding)
 
