@@ -4,9 +4,9 @@
 
 The studies are the 18 runs of the bouncing balls (3 nets x 2 data sets x 3 betas) and 12 seeds and betas of burgess on
 dSprites, cut to so many steps. The ways: one after another as each peer trains them (eager modules, a DataLoader), one
-after another by our own trainer with one thread and with one a core, in processes of one thread each side by side, and
-stacked as one program. Only steps are timed, after a warm-up, so that start-up costs of a short study do not count; a
-study of real length is made of steps.
+after another by our own trainer with one thread and with one a core, stacked as one program, in processes of one thread
+each side by side, and stacked in such processes, three runs to a stack. Only steps are timed, after a warm-up, so that
+start-up costs of a short study do not count; a study of real length is made of steps.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from unbraid.config import Config, resolve
 from unbraid.files import write_json
 from unbraid.processors import cores, threads
 from unbraid.surroundings import denormals_flushed, memory_kept
+from unbraid.training import program
 from unbraid.training.stack import Stack, stackable
 from unbraid.training.trainer import Trainer
 
@@ -97,30 +98,33 @@ def stacked(configs: Sequence[Config], steps: int) -> float:
     return total
 
 
-def _share(waiting: Any, started: Any, finished: Any, steps: int, settings: Sequence[dict[str, Any]]) -> None:
+def _share(waiting: Any, started: Any, finished: Any, steps: int, groups: Sequence[Sequence[dict[str, Any]]]) -> None:
     """A process of `in_processes`: it warms up, waits for the others, and trains what comes."""
     memory_kept()
     with threads(1), denormals_flushed():
-        trainers = [trainer(resolve(each)) for each in settings]
-        for each in trainers:
+        programs = [program([trainer(resolve(each)) for each in group]) for group in groups]
+        for step in programs:
             for number in range(_WARM_UP):
-                each.step(number)
+                step(number)
         started.wait()
         while (index := waiting.get()) is not None:
             for number in range(steps):
-                trainers[index].step(_WARM_UP + number)
+                programs[index](_WARM_UP + number)
         finished.wait()
 
 
-def in_processes(configs: Sequence[Config], steps: int) -> float:
+def in_processes(configs: Sequence[Config], steps: int, most: int = 1) -> float:
+    """With stacks of `most` runs at most."""
     context = multiprocessing.get_context("spawn")
     waiting, started, finished = context.Queue(), context.Barrier(cores() + 1), context.Barrier(cores() + 1)
-    for index in [*range(len(configs)), *[None] * cores()]:
-        waiting.put(index)
-    settings = [config.flat() for config in configs]
-    workers = [
-        context.Process(target=_share, args=(waiting, started, finished, steps, settings)) for _ in range(cores())
+    groups = [
+        [configs[index].flat() for index in group[start : start + most]]
+        for group in stackable(configs)
+        for start in range(0, len(group), most)
     ]
+    for index in [*range(len(groups)), *[None] * cores()]:
+        waiting.put(index)
+    workers = [context.Process(target=_share, args=(waiting, started, finished, steps, groups)) for _ in range(cores())]
     for worker in workers:
         worker.start()
     started.wait()
@@ -149,18 +153,18 @@ WAYS: dict[str, Callable[[Sequence[Config], int], float]] = {
     "one after another, all cores": with_all_cores,
     "stacked": stacked,
 }
-_PROCESSES = "processes"
+_PROCESSES = {"processes": 1, "stacked in processes": 3}  # runs to a stack
 
 
 def study(parts: dict[str, list[Config]], steps: int) -> dict[str, Any]:
     seconds: dict[str, dict[str, float]] = {}
     for name, configs in parts.items():
         seconds[name] = {way: _in_its_own_process(way, configs, steps) for way in WAYS}
-        seconds[name][_PROCESSES] = in_processes(configs, steps)
+        seconds[name] |= {way: in_processes(configs, steps, most) for way, most in _PROCESSES.items()}
         images = sum(config.batch_size for config in configs) * steps
         rates = ", ".join(f"{way} {images / spent:,.0f}/s" for way, spent in seconds[name].items())
         print(f"{name} ({len(configs)} runs, {steps} steps): {rates}", flush=True)
-    whole = {way: sum(part[way] for part in seconds.values()) for way in [*WAYS, _PROCESSES]}
+    whole = {way: sum(part[way] for part in seconds.values()) for way in [*WAYS, *_PROCESSES]}
     base = "one after another"
     gains = {
         name: {way: round(part[base] / spent, 2) for way, spent in part.items()}
