@@ -61,6 +61,10 @@ def main() -> None:
         reached = f"{mine['elbo']:8.2f} ({mine['steps']:,} steps)" if mine else "missing"
         print(f"{_key(row)}: original {row['elbo']:8.2f} ({row['steps']:,} steps), fast {reached}, {gained:+.2f}")
     print(f"{len(original) - worse} of {len(original)} cells at least as good")
+    minutes = sum(row["seconds"] for row in fast) / 60
+    print(
+        f"{len(fast)} runs of the fast recipe: {minutes:.0f} minutes of training, those of one process a core added up"
+    )
     write_json(
         chosen.result / f"{datetime.date.today().isoformat()}-balls_elbo.json", {"original": original, "fast": fast}
     )

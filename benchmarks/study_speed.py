@@ -74,7 +74,8 @@ def peer(config: Config, steps: int) -> float:
     """Per step as a peer would train it, with one thread a core: torch's own default."""
     with threads(cores()):
         dataset = runs.load_data(config)
-        return steps * train_speed.eager(config, dataset, 1.0)["step"]
+        step = train_speed.eager(config, dataset)
+        return timed(lambda number: step(), steps)
 
 
 def one_after_another(configs: Sequence[Config], steps: int) -> float:

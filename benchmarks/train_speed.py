@@ -1,17 +1,19 @@
 """Training speed of one model against the way every peer trains it, and against what the processor can do.
 
-    python benchmarks/train_speed.py [--nets burgess ...] [--batches 64 128] [--rounds 2] [--seconds 3] [--out DIR]
+    python benchmarks/train_speed.py [--nets burgess ...] [--batches 64 128] [--rounds 9] [--out DIR]
 
-Each way runs in a process of its own, with one thread and with one a core, on the same images, in rounds of all ways,
-so that none has the machine's better minutes to itself; the fastest counts:
+Each way runs in a process of its own, with one thread and with one a core, on the same images. They take turns of half
+a second, since such machines change their speed from one minute to the next: a ratio is the median over the rounds.
 
 - ours: the trainer's own step, batches and noise included, and its parts apart;
 - plain: the same without our kernels (models/acceleration.py) and with memory given back to the system;
 - eager: modules as they are in their plain layout, a DataLoader over single images, torch's default Adam;
+- eager_kept: the same with memory kept, as ours. Without, much of it goes back to the system and is got again in each
+  step, or little: that hangs on where a process's heap happens to lie;
 - pythae: its trainer (0.1.2, where it is installed) with the same layers.
 
 The operations are counted by torch's FlopCounterMode on the plain net, forward and backward; the peak is the best
-matrix product of the same process and thread count, by torch.mm and by the oneDNN product of our dense layers.
+matrix product of the process and thread count of ours, by torch.mm and by the oneDNN product of our dense layers.
 """
 
 import argparse
@@ -22,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ from unbraid.config import Config, resolve
 from unbraid.files import write_json
 from unbraid.models import acceleration, fast_linear
 from unbraid.processors import cores, threads
-from unbraid.surroundings import denormals_flushed, memory_kept
+from unbraid.surroundings import memory_kept
 from unbraid.training import Trainer
 from unbraid.types import Dataset
 
@@ -49,8 +51,9 @@ NETS: dict[str, dict[str, Any]] = {
     "balls_conv": {"data": "balls", "latent_dim": 32},
     "balls_all_conv": {"data": "balls", "latent_dim": 16},
 }
-WAYS = ("ours", "plain", "eager", "pythae")
 _IMAGES = 20_000  # of the peers' data set in memory
+_TURN = 0.5  # seconds
+Step = Callable[[], Any]
 
 
 def config(net: str, batch: int) -> Config:
@@ -59,8 +62,7 @@ def config(net: str, batch: int) -> Config:
 
 def seconds_of(step: Callable[[], Any], seconds: float) -> float:
     """Of one call: the best of five stretches, since other work on the machine only ever adds."""
-    for _ in range(3):
-        step()
+    step()
     best, end = float("inf"), time.perf_counter() + seconds
     for stretch in range(5):
         began, calls = time.perf_counter(), 0
@@ -94,33 +96,36 @@ def operations(of: Config, dataset: Dataset) -> float:
     return float(counter.get_total_flops())
 
 
-def ours(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
+def ours(of: Config, dataset: Dataset) -> Step:
     memory_kept()
-    with denormals_flushed():
-        trainer = Trainer(of, dataset, torch.device("cpu"))
-        number = iter(range(10**9))
-        found = {"step": seconds_of(lambda: trainer.step(next(number)), seconds)}
-        parts: dict[str, list[float]] = {"data": [], "forward": [], "backward": [], "optimizer": []}
-        for step in range(20):
-            marks = [time.perf_counter()]
-            inputs = trainer.inputs(step)
-            marks.append(time.perf_counter())
-            loss = trainer.terms(inputs, step).loss
-            marks.append(time.perf_counter())
-            loss.backward()
-            marks.append(time.perf_counter())
-            trainer.update(trainer.rates(step))
-            marks.append(time.perf_counter())
-            for name, part in zip(parts, np.diff(marks), strict=True):
-                parts[name].append(float(part))
-        return found | {name: float(np.median(times)) for name, times in parts.items()} | peaks(seconds / 3)
+    torch.set_flush_denormal(True)
+    trainer, number = Trainer(of, dataset, torch.device("cpu")), iter(range(10**9))
+    return lambda: trainer.step(next(number))
 
 
-def plain(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
+def plain(of: Config, dataset: Dataset) -> Step:
     acceleration.is_faster = lambda: False
-    with denormals_flushed():
-        trainer, number = Trainer(of, dataset, torch.device("cpu")), iter(range(10**9))
-        return {"step": seconds_of(lambda: trainer.step(next(number)), seconds)}
+    torch.set_flush_denormal(True)
+    trainer, number = Trainer(of, dataset, torch.device("cpu")), iter(range(10**9))
+    return lambda: trainer.step(next(number))
+
+
+def parts(of: Config, dataset: Dataset) -> dict[str, float]:
+    """Milliseconds of a step of ours, the median over 20."""
+    trainer, found = Trainer(of, dataset, torch.device("cpu")), []
+    for step in range(25):
+        marks = [time.perf_counter()]
+        inputs = trainer.inputs(step)
+        marks.append(time.perf_counter())
+        loss = trainer.terms(inputs, step).loss
+        marks.append(time.perf_counter())
+        loss.backward()
+        marks.append(time.perf_counter())
+        trainer.update(trainer.rates(step))
+        marks.append(time.perf_counter())
+        found.append(np.diff(marks))
+    medians = 1e3 * np.median(found[5:], axis=0)
+    return dict(zip(("data", "forward", "backward", "optimizer"), medians.round(2).tolist(), strict=True))
 
 
 class Images(torch.utils.data.Dataset):
@@ -137,7 +142,7 @@ class Images(torch.utils.data.Dataset):
         return torch.from_numpy(self.images[index]).float().div(255)
 
 
-def eager(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
+def eager(of: Config, dataset: Dataset) -> Step:
     net = runs.build_model(of, dataset.image_shape)
     loader = torch.utils.data.DataLoader(Images(dataset), batch_size=of.batch_size, shuffle=True, drop_last=True)
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-4)
@@ -158,10 +163,15 @@ def eager(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
         loss.backward()
         optimizer.step()
 
-    return {"step": seconds_of(step, seconds)}
+    return step
 
 
-def pythae(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
+def eager_kept(of: Config, dataset: Dataset) -> Step:
+    memory_kept()
+    return eager(of, dataset)
+
+
+def pythae(of: Config, dataset: Dataset) -> Step:
     from pythae.models import BetaVAE, BetaVAEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -205,93 +215,147 @@ def pythae(of: Config, dataset: Dataset, seconds: float) -> dict[str, float]:
 
             return DatasetOutput(data=images[index], labels=labels[index])
 
-    def trainer(steps: int, folder: str) -> Any:
-        training = BaseTrainerConfig(
-            output_dir=folder, per_device_train_batch_size=of.batch_size, num_epochs=1, learning_rate=5e-4, no_cuda=True
-        )
-        made = BaseTrainer(model=model, train_dataset=Labelled(steps * of.batch_size), training_config=training)
-        made.prepare_training()
-        made.callback_handler.callbacks = []  # no progress bars
-        return made
+    folder = tempfile.TemporaryDirectory()
+    training = BaseTrainerConfig(
+        output_dir=folder.name,
+        per_device_train_batch_size=of.batch_size,
+        num_epochs=1,
+        learning_rate=5e-4,
+        no_cuda=True,
+    )
+    made = BaseTrainer(model=model, train_dataset=Labelled(_EPOCH * of.batch_size), training_config=training)
+    made.prepare_training()
+    made.callback_handler.callbacks = []  # no progress bars
 
-    with tempfile.TemporaryDirectory() as folder:
-        epoch = trainer(5, folder)
-        began = time.perf_counter()
-        epoch.train_step(epoch=1)
-        steps = max(5, min(len(images) // of.batch_size, int(seconds / 3 / ((time.perf_counter() - began) / 5))))
-        epoch, best = trainer(steps, folder), float("inf")
-        for number in range(3):
-            began = time.perf_counter()
-            epoch.train_step(epoch=number + 1)
-            best = min(best, (time.perf_counter() - began) / steps)
-    return {"step": best}
+    def epoch() -> None:
+        made.train_step(epoch=1)
+
+    epoch.keeps = folder  # type: ignore[attr-defined]
+    return epoch
 
 
-def measure(way: str, net: str, batch: int, count: int, seconds: float) -> dict[str, float]:
+WAYS: dict[str, Callable[[Config, Dataset], Step]] = {
+    "ours": ours,
+    "plain": plain,
+    "eager": eager,
+    "eager_kept": eager_kept,
+    "pythae": pythae,
+}
+_EPOCH = 10  # steps of one call of pythae's trainer
+_STEPS = {"pythae": _EPOCH}
+
+
+def serve(way: str, net: str, batch: int, count: int) -> None:
+    """A process of one way: trains for the seconds that a line of its input says, and answers with those of a step.
+
+    At the end of the input it says what else is asked of ours.
+    """
     of = config(net, batch)
+    dataset = runs.load_data(of)
     with threads(count):
-        ways = {"ours": ours, "plain": plain, "eager": eager, "pythae": pythae}
-        return ways[way](of, runs.load_data(of), seconds)
+        step, steps = WAYS[way](of, dataset), _STEPS.get(way, 1)
+        for _ in range(3):
+            step()
+        print(json.dumps("ready"), flush=True)
+        for line in sys.stdin:
+            began, calls = time.perf_counter(), 0
+            while time.perf_counter() < began + float(line) or not calls:
+                step()
+                calls += 1
+            print(json.dumps((time.perf_counter() - began) / calls / steps), flush=True)
+        if way == "ours":
+            print(json.dumps({"ms": parts(of, dataset), "peak": peaks(2.0)}), flush=True)
 
 
-def in_a_process(way: str, net: str, batch: int, count: int, seconds: float) -> dict[str, float] | None:
-    """None where this way is not to be had here."""
-    command = [sys.executable, __file__, "--one", json.dumps([way, net, batch, count, seconds])]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        print(f"{way}: {ended.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        return None
-    return json.loads(ended.stdout.splitlines()[-1])
+class Process:
+    """`serve` in a process of its own."""
+
+    def __init__(self, way: str, net: str, batch: int, count: int) -> None:
+        self.way, self.errors = way, tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+        command = [sys.executable, __file__, "--serve", json.dumps([way, net, batch, count])]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
+        )
+        assert self.process.stdin and self.process.stdout
+        self.asked, self.answers = self.process.stdin, self.process.stdout
+
+    def is_here(self) -> bool:
+        """Waits until it can take turns; False where this way is not to be had."""
+        if self.answers.readline():
+            return True
+        self.errors.seek(0)
+        print(f"{self.way}: {self.errors.read().strip().splitlines()[-1]}", file=sys.stderr)
+        return False
+
+    def turn(self) -> float:
+        self.asked.write(f"{_TURN}\n")
+        self.asked.flush()
+        return float(json.loads(self.answers.readline()))
+
+    def end(self) -> Any:
+        """The last word of ours."""
+        self.asked.close()
+        last = self.answers.read()
+        self.process.wait()
+        return json.loads(last) if last else None
 
 
-def compare(net: str, batch: int, rounds: int, seconds: float) -> dict[str, Any]:
-    counts = sorted({1, cores()})
-    best: dict[str, dict[str, float]] = {}
-    ways = [(way, count) for way in WAYS for count in counts]
-    for number in range(rounds):
-        for way, count in reversed(ways) if number % 2 else ways:
-            found = in_a_process(way, net, batch, count, seconds)
-            if found and found["step"] < best.get(way, {"step": float("inf")})["step"]:
-                best[way] = {**found, "threads": count}
+def compare(net: str, batch: int, rounds: int) -> dict[str, Any]:
+    processes = {(way, count): Process(way, net, batch, count) for way in WAYS for count in sorted({1, cores()})}
+    here = {key: process for key, process in processes.items() if process.is_here()}
+    seconds = {key: np.array(turns) for key, turns in _turns(here, rounds).items()}
+    ends = {key: process.end() for key, process in here.items()}
+    best: dict[str, tuple[str, int]] = {}  # of each way, with the thread count that suits it
+    for key in sorted(seconds, key=lambda key: float(np.median(seconds[key]))):
+        best.setdefault(key[0], key)
+    mine = np.median(seconds[best["ours"]])
     of = config(net, batch)
-    flops = operations(of, runs.load_data(of))
-    mine = best["ours"]
+    flops, end = operations(of, runs.load_data(of)), ends[best["ours"]]
+    ratios = {way: seconds[key] / seconds[best["ours"]] for way, key in best.items() if way != "ours"}
     record: dict[str, Any] = {
         "net": net,
         "batch": batch,
-        "images_per_s": {way: round(batch / found["step"]) for way, found in best.items()},
-        "ms_per_step": {way: round(1e3 * found["step"], 2) for way, found in best.items()},
-        "threads": {way: found["threads"] for way, found in best.items()},
-        "ours_over": {way: round(found["step"] / mine["step"], 2) for way, found in best.items() if way != "ours"},
-        "ours_ms": {part: round(1e3 * mine[part], 2) for part in ("data", "forward", "backward", "optimizer")},
-        "gflop_per_step": round(flops / 1e9, 3),
-        "peak_gflop_per_s": {name: round(mine[name]) for name in ("mm", "onednn") if name in mine},
-        "fraction_of_peak": {
-            name: round(flops / mine["step"] / 1e9 / mine[name], 2) for name in ("mm", "onednn") if name in mine
+        "images_per_s": {way: round(batch / np.median(seconds[key])) for way, key in best.items()},
+        "ms_per_step": {way: round(1e3 * np.median(seconds[key]), 2) for way, key in best.items()},
+        "threads": dict(best.values()),
+        "ours_over": {way: round(float(np.median(ratio)), 2) for way, ratio in ratios.items()},
+        "ours_over_quartiles": {
+            way: np.quantile(ratio, [0.25, 0.75]).round(2).tolist() for way, ratio in ratios.items()
         },
+        "ours_ms": end["ms"],
+        "gflop_per_step": round(flops / 1e9, 3),
+        "peak_gflop_per_s": {name: round(peak) for name, peak in end["peak"].items()},
+        "fraction_of_peak": {name: round(flops / mine / 1e9 / peak, 2) for name, peak in end["peak"].items()},
     }
-    ratios = ", ".join(f"{ratio:.2f} x {way}" for way, ratio in record["ours_over"].items())
+    over = ", ".join(f"{ratio:.2f} x {way}" for way, ratio in record["ours_over"].items())
     shares = ", ".join(f"{share:.0%} of {name}" for name, share in record["fraction_of_peak"].items())
-    print(f"{net:15} batch {batch:4}: {record['images_per_s']['ours']:7,} images/s, {ratios}; {shares}", flush=True)
+    print(f"{net:15} batch {batch:4}: {record['images_per_s']['ours']:7,} images/s, {over}; {shares}", flush=True)
     return record
+
+
+def _turns(processes: Mapping[tuple[str, int], Process], rounds: int) -> dict[tuple[str, int], list[float]]:
+    found: dict[tuple[str, int], list[float]] = {key: [] for key in processes}
+    for number in range(rounds):
+        for key in reversed(list(processes)) if number % 2 else processes:
+            found[key].append(processes[key].turn())
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=list(NETS))
     parser.add_argument("--batches", nargs="+", type=int, default=[64, 128])
-    parser.add_argument("--rounds", type=int, default=2, help="of all ways, at least 1; every other backwards")
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement (default: 3)")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each way")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=json.loads, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.one:
-        print(json.dumps(measure(*chosen.one)))
+    if chosen.serve:
+        serve(*chosen.serve)
         return
-    records = [compare(net, batch, chosen.rounds, chosen.seconds) for net in chosen.nets for batch in chosen.batches]
+    records = [compare(net, batch, chosen.rounds) for net in chosen.nets for batch in chosen.batches]
     name = f"{datetime.date.today().isoformat()}-{os.cpu_count()}-cores-train_speed.json"
-    settings = {"rounds": chosen.rounds, "seconds": chosen.seconds}
-    write_json(chosen.out / name, {"torch": torch.__version__, "cores": cores(), **settings, "records": records})
+    found = {"torch": torch.__version__, "cores": cores(), "rounds": chosen.rounds, "records": records}
+    write_json(chosen.out / name, found)
 
 
 if __name__ == "__main__":
