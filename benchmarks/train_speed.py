@@ -17,6 +17,7 @@ matrix product of the process and thread count of ours, by torch.mm and by the o
 """
 
 import argparse
+import atexit
 import datetime
 import json
 import os
@@ -98,13 +99,15 @@ def operations(of: Config, dataset: Dataset) -> float:
 
 def ours(of: Config, dataset: Dataset) -> Step:
     memory_kept()
-    torch.set_flush_denormal(True)
-    trainer, number = Trainer(of, dataset, torch.device("cpu")), iter(range(10**9))
-    return lambda: trainer.step(next(number))
+    return _of_the_trainer(of, dataset)
 
 
 def plain(of: Config, dataset: Dataset) -> Step:
     acceleration.is_faster = lambda: False
+    return _of_the_trainer(of, dataset)
+
+
+def _of_the_trainer(of: Config, dataset: Dataset) -> Step:
     torch.set_flush_denormal(True)
     trainer, number = Trainer(of, dataset, torch.device("cpu")), iter(range(10**9))
     return lambda: trainer.step(next(number))
@@ -204,11 +207,8 @@ def pythae(of: Config, dataset: Dataset) -> Step:
     labels = torch.zeros(len(images))
 
     class Labelled(torch.utils.data.Dataset):
-        def __init__(self, size: int) -> None:
-            self.size = size
-
         def __len__(self) -> int:
-            return self.size
+            return _EPOCH * of.batch_size
 
         def __getitem__(self, index: int) -> Any:
             from pythae.data.datasets import DatasetOutput
@@ -216,6 +216,7 @@ def pythae(of: Config, dataset: Dataset) -> Step:
             return DatasetOutput(data=images[index], labels=labels[index])
 
     folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
     training = BaseTrainerConfig(
         output_dir=folder.name,
         per_device_train_batch_size=of.batch_size,
@@ -223,15 +224,10 @@ def pythae(of: Config, dataset: Dataset) -> Step:
         learning_rate=5e-4,
         no_cuda=True,
     )
-    made = BaseTrainer(model=model, train_dataset=Labelled(_EPOCH * of.batch_size), training_config=training)
+    made = BaseTrainer(model=model, train_dataset=Labelled(), training_config=training)
     made.prepare_training()
     made.callback_handler.callbacks = []  # no progress bars
-
-    def epoch() -> None:
-        made.train_step(epoch=1)
-
-    epoch.keeps = folder  # type: ignore[attr-defined]
-    return epoch
+    return partial(made.train_step, epoch=1)
 
 
 WAYS: dict[str, Callable[[Config, Dataset], Step]] = {

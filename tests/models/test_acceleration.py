@@ -245,14 +245,14 @@ def test_relu_stays_where_its_numbers_may_be_seen_again() -> None:
     class Keeping(nn.Sequential):
         pass
 
-    class Squared(nn.Conv2d):
+    class Derived(nn.Conv2d):
         pass
 
     chains = [
         nn.Sequential(nn.ReLU(), convolution(3, 3), nn.Tanh(), nn.ReLU(), convolution(3, 3), nn.ReLU()),
         nn.Sequential(convolution(3, 3), nn.ReLU(), nn.Identity(), convolution(3, 3)),
         nn.Sequential(layer(9, 9), nn.ReLU(), layer(9, 9)),
-        nn.Sequential(Squared(3, 3, 3, device="meta"), nn.ReLU(), convolution(3, 3)),
+        nn.Sequential(Derived(3, 3, 3, device="meta"), nn.ReLU(), convolution(3, 3)),
         Keeping(convolution(3, 3), nn.ReLU(), convolution(3, 3)),
     ]
     for chain in chains:

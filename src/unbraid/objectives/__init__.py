@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from unbraid.objectives import ada_gvae, ada_ml_vae, unfold
+from unbraid.objectives import ada_gvae, ada_ml_vae, independence, unfold
 from unbraid.objectives.annealed_vae import annealed_vae
 from unbraid.objectives.beta_tcvae import beta_tcvae
 from unbraid.objectives.beta_tcvae_mss import beta_tcvae_mss
@@ -92,6 +92,6 @@ OBJECTIVES: dict[str, Objective] = {
         posterior=unfold.posterior,
         woken=unfold.woken,
         linear=unfold.LED,
-        least_batch=4,  # of HSIC
+        least_batch=independence.LEAST_BATCH,
     ),
 }

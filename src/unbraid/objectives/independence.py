@@ -5,6 +5,7 @@ from torch import Tensor
 
 from unbraid.errors import UnbraidError
 
+LEAST_BATCH = 4
 _WIDTH = 0.5  # of the kernel, in units of the prior's deviation
 
 
@@ -20,8 +21,8 @@ def hsic(codes: Tensor) -> Tensor:
     coordinates of a ball it is 0.02 then. Raises UnbraidError for fewer than four images.
     """
     count = len(codes)
-    if count < 4:
-        raise UnbraidError(f"HSIC takes batches of 4 images or more, not {count}: give more images")
+    if count < LEAST_BATCH:
+        raise UnbraidError(f"HSIC takes batches of {LEAST_BATCH} images or more, not {count}: give more images")
     apart = codes.T.unsqueeze(2) - codes.T.unsqueeze(1)  # [L, B, B]
     others = 1 - torch.eye(count, device=codes.device)
     kernel = torch.exp(-apart.square() / (2 * _WIDTH**2)) * others
