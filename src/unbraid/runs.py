@@ -443,7 +443,7 @@ def to_device(network: "Network", device: "torch.device") -> "Network":
 
     from unbraid.models import acceleration
 
-    if device.type == "cpu" and acceleration.is_faster():
+    if device.type == "cpu":
         acceleration.accelerate(network)
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
     return network.to(device, memory_format=layout)  # type: ignore[call-overload]

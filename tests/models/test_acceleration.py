@@ -1,20 +1,22 @@
 """The faster kernels against torch's own, in float64 where it matters which of the two is nearer."""
 
-from collections.abc import Callable
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import nn
 
-from unbraid.models import ARCHITECTURES, build, fast_activation, fast_linear
-from unbraid.models.acceleration import accelerate
-from unbraid.models.fast_activation import FastReLU
+from unbraid.models import ARCHITECTURES, build, fast_linear
+from unbraid.models.acceleration import accelerate, has_convolutions, has_dense
+from unbraid.models.fast_convolution import DoneELU, DoneReLU, FastConv2d, FastConvTranspose2d
 from unbraid.models.fast_linear import FastLinear
-from unbraid.models.fast_upsampling import FastUpsampling
 
-needs_onednn = pytest.mark.skipif(
-    not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this build of torch is without oneDNN"
-)
+needs_dense = pytest.mark.skipif(not has_dense(), reason="torch's own dense layers are as fast on this processor")
+needs_convolutions = pytest.mark.skipif(not has_convolutions(), reason="no kernels for this processor")
 
 
 def layer(inputs: int, outputs: int) -> nn.Linear:
@@ -24,23 +26,11 @@ def layer(inputs: int, outputs: int) -> nn.Linear:
     return linear
 
 
-def upsampling(inputs: int, outputs: int, kernel: int = 4, padding: int = 1, more: int = 0) -> nn.ConvTranspose2d:
-    net = nn.utils.skip_init(nn.ConvTranspose2d, inputs, outputs, kernel, 2, padding, output_padding=more)
-    net.weight.data = torch.randn(net.weight.shape, generator=rng(0))
-    net.bias.data = torch.randn(outputs, generator=rng(1))
-    return net
-
-
 def rng(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.fixture
-def every_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_activation, "_LARGE", 0)
-
-
-@needs_onednn
+@needs_dense
 @pytest.mark.parametrize("shape", [(7, 200, 100), (128, 1200, 1200), (1, 129, 131), (64, 128, 2048)])
 def test_values_and_gradients_are_those_of_the_exact_product(shape: tuple[int, int, int]) -> None:
     batch, inputs, outputs = shape
@@ -62,7 +52,7 @@ def test_values_and_gradients_are_those_of_the_exact_product(shape: tuple[int, i
         assert error <= 4 * allowed + 1e-5 * true.abs().max()
 
 
-@needs_onednn
+@needs_dense
 def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     product = fast_linear.product
@@ -79,201 +69,275 @@ def test_small_layers_stay_as_they_are() -> None:
     assert {type(each) for each in net} == {nn.Linear}
 
 
-@needs_onednn
-@pytest.mark.parametrize(
-    ("made", "shape", "operator"),
-    [
-        (lambda: layer(200, 100), (3, 5, 200), "linear"),
-        (lambda: upsampling(4, 16), (3, 5, 4, 6, 6), "conv_transpose2d"),
-        (lambda: upsampling(4, 2), (3, 5, 4, 6, 6), "conv_transpose2d"),
-    ],
-)
-def test_vmap_and_export_see_torch_s_own_operators(
-    made: Callable[[], nn.Module], shape: tuple[int, ...], operator: str
-) -> None:
-    net, x = made(), torch.randn(shape, generator=rng(4))
-    kind, plain = type(net), torch.stack([net(each) for each in x])
+Made = Callable[[], nn.Module]
+
+
+def filled(module: nn.Module) -> nn.Module:
+    """With numbers of a size at which neither sums nor gradients explode."""
+    for place, parameter in enumerate(module.parameters()):
+        scale = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.1
+        parameter.data = scale * torch.randn(parameter.shape, generator=rng(place))
+    return module
+
+
+def images(*shape: int, seed: int = 2) -> torch.Tensor:
+    return torch.randn(shape, generator=rng(seed)).contiguous(memory_format=torch.channels_last)
+
+
+def down(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
+    return filled(nn.Conv2d(inputs, outputs, kernel, stride, padding))
+
+
+def up(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0, more: int = 0) -> nn.Module:
+    return filled(nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, more))
+
+
+CONVOLUTIONS: list[tuple[Made, tuple[int, int]]] = [
+    (lambda: down(1, 32, 4, 2, 1), (64, 64)),
+    (lambda: down(3, 32, 4, 2, 1), (8, 16)),
+    (lambda: down(32, 32, 4, 2, 1), (16, 16)),
+    (lambda: down(8, 8, 3, 1, 1), (9, 7)),
+    (lambda: down(8, 4, 1), (8, 8)),
+    (lambda: down(1, 16, 8, 4, 2), (16, 32)),
+    (lambda: down(5, 7, 3, 2, 1), (6, 10)),
+    (lambda: down(40, 48, 2, 2), (4, 4)),
+    (lambda: down(2, 3, 1, 2), (4, 6)),  # pixels that no window sees
+    (lambda: down(3, 20, 5, 1), (7, 5)),
+    (lambda: up(32, 32, 4, 2, 1), (8, 8)),
+    (lambda: up(32, 1, 4, 2, 1), (32, 32)),
+    (lambda: up(16, 3, 4, 2, 1), (5, 7)),
+    (lambda: up(8, 8, 3, 2, 1, 1), (4, 4)),
+    (lambda: up(8, 1, 3, 2, 1, 1), (8, 8)),
+    (lambda: up(8, 3, 4, 2, 0), (6, 3)),
+    (lambda: up(4, 8, 1), (8, 8)),
+    (lambda: up(6, 2, 5, 3, 2, 2), (4, 5)),
+    (lambda: up(3, 9, 3, 1, 1), (1, 4)),
+    (lambda: up(2, 12, 2, 3, 0, 1), (3, 3)),  # pixels in no window
+]
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def results(net: nn.Module, x: torch.Tensor, seed: int = 3) -> list[torch.Tensor]:
+    """What comes out, and the gradients of the images and of every parameter."""
+    net.zero_grad()
+    x = x.clone(memory_format=torch.preserve_format).requires_grad_()
+    out = net(x)
+    out.backward(torch.randn(out.shape, generator=rng(seed)).to(out.dtype))
+    gradients = [x.grad, *(parameter.grad for parameter in net.parameters())]
+    assert all(gradient is not None for gradient in gradients)
+    return [out.detach(), *(gradient for gradient in gradients if gradient is not None)]
+
+
+@needs_convolutions
+@pytest.mark.parametrize("activation", [None, nn.ReLU, nn.ELU])
+@pytest.mark.parametrize("which", range(len(CONVOLUTIONS)))
+def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activation: type[nn.Module] | None) -> None:
+    made, size = CONVOLUTIONS[which]
+    plain = nn.Sequential(made(), *([] if activation is None else [activation()]))
+    ours, exact = copy.deepcopy(plain), copy.deepcopy(plain).double()
+    accelerate(ours)
+    assert isinstance(ours[0], FastConv2d | FastConvTranspose2d)
+    x = images(5, plain[0].in_channels, *size)
+    for mine, torchs, true in zip(results(ours, x), results(plain, x), results(exact, x.double()), strict=True):
+        assert mine.shape == true.shape
+        error, allowed = (mine - true).norm(), (torchs - true).norm()
+        assert error <= 3 * allowed + 1e-6 * true.norm()
+
+
+@needs_convolutions
+def test_one_image_for_two_threads() -> None:
+    plain = nn.Sequential(down(3, 16, 4, 2, 1), nn.ReLU())
+    ours = copy.deepcopy(plain)
+    accelerate(ours)
+    x = images(1, 3, 8, 8)
+    for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@needs_convolutions
+def test_images_may_lie_in_any_way() -> None:
+    plain = nn.Sequential(down(4, 16, 3, 1, 1), nn.ELU(), up(16, 4, 4, 2, 1))
+    ours = copy.deepcopy(plain)
+    accelerate(ours)
+    rows = torch.randn(6, 2 * 4 * 8 * 8, generator=rng(4))
+    for x in (rows[:, ::2].unflatten(1, (4, 8, 8)), rows[:, :8].view(6, 2, 2, 2).repeat(1, 2, 4, 4).mT):
+        torch.testing.assert_close(ours(x), plain(x))
+    wide = ours(images(2, 4, 8, 8))
+    (wanted,) = torch.autograd.grad(wide.sum(), ours[2].bias)  # a gradient that is one number, expanded
+    torch.testing.assert_close(wanted, torch.full((4,), 2 * 16 * 16.0))
+
+
+@needs_convolutions
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ELU()])
+def test_what_is_not_a_number_stays_so(activation: nn.Module) -> None:
+    net = nn.Sequential(down(1, 8, 1), activation)
     accelerate(net)
-    assert type(net) is not kind
-    torch.testing.assert_close(torch.vmap(net)(x), plain)
-    exported = torch.export.export(nn.Sequential(net), (x[0],))
-    assert "mkldnn" not in str(exported.graph) and operator in str(exported.graph)
+    x = images(2, 1, 4, 4)
+    x[0, 0, 1, 2] = float("nan")
+    out = net(x)
+    assert out[0, :, 1, 2].isnan().all() and out.isnan().sum() == 8
 
 
-@needs_onednn
-@pytest.mark.parametrize("outputs", [2, 16])
+@needs_convolutions
+def test_elu_from_the_least_to_the_greatest() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 8, 1), nn.ELU())
+    nn.init.ones_(net[0].weight)
+    nn.init.zeros_(net[0].bias)
+    accelerate(net)
+    at = torch.cat([-torch.logspace(-30, 38, 1001), torch.zeros(1), torch.logspace(-30, 38, 998)])
+    x = torch.cat([at, torch.linspace(-20, 20, 2000)]).view(1, 1, 50, 80)
+    torch.testing.assert_close(net(x)[:, :1].double(), nn.ELU()(x.double()), rtol=3e-7, atol=0)
+
+
+@needs_convolutions
 @pytest.mark.parametrize("wanted", ["weight", "bias", "x"])
-def test_upsampling_gives_only_the_gradient_that_is_asked_for(outputs: int, wanted: str) -> None:
-    plain, ours = upsampling(4, outputs), upsampling(4, outputs)
+@pytest.mark.parametrize("made", [lambda: down(4, 16, 4, 2, 1), lambda: up(4, 2, 4, 2, 1)])
+def test_only_the_gradient_that_is_asked_for(made: Made, wanted: str) -> None:
+    plain, ours = made(), made()
     accelerate(ours)
     found = []
     for net in (plain, ours):
-        x = torch.randn(3, 4, 6, 6, generator=rng(7)).contiguous(memory_format=torch.channels_last)
+        x = images(3, 4, 8, 8)
         leaves = {"weight": net.weight, "bias": net.bias, "x": x}
         for name, leaf in leaves.items():
             leaf.requires_grad_(name == wanted)
         net(x).square().sum().backward()
-        assert [name for name, leaf in leaves.items() if leaf is not None and leaf.grad is not None] == [wanted]
+        assert [name for name, leaf in leaves.items() if leaf.grad is not None] == [wanted]
         found.append(leaves[wanted].grad)
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
 
 
-@needs_onednn
+@needs_convolutions
+def test_a_gradient_may_be_asked_for_twice_and_has_the_same_bits() -> None:
+    net = nn.Sequential(down(3, 16, 4, 2, 1), nn.ReLU(), down(16, 8, 3, 1, 1))
+    accelerate(net)
+    loss = net(images(6, 3, 8, 8)).square().sum()
+    first, second = (torch.autograd.grad(loss, net[0].weight, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second) and first.any()
+
+
+@needs_convolutions
+def test_doubles_and_single_images_go_torch_s_way_with_their_activation() -> None:
+    plain = nn.Sequential(down(3, 8, 4, 2, 1), nn.ELU(), up(8, 3, 4, 2, 1), nn.ReLU())
+    ours = copy.deepcopy(plain)
+    accelerate(ours)
+    x = images(2, 3, 8, 8)
+    assert torch.equal(ours(x[0]), plain(x[0]))  # without a batch
+    assert torch.equal(ours(x[:0]), plain(x[:0]))
+    code = plain[:2](x)
+    assert torch.equal(ours[2](code, output_size=(8, 8)), plain[2:](code))
+    assert torch.equal(ours.double()(x.double()), plain.double()(x.double()))
+
+
+@needs_convolutions
+def test_a_wrong_number_of_channels_is_refused_as_torch_does() -> None:
+    net = nn.Sequential(down(3, 8, 4, 2, 1))
+    accelerate(net)
+    with pytest.raises(RuntimeError, match="channels"):
+        net(images(2, 4, 8, 8))
+
+
+@needs_convolutions
+def test_sides_that_strides_do_not_divide_go_torch_s_way() -> None:
+    plain = nn.Sequential(down(3, 8, 4, 2, 1), nn.ReLU())
+    ours = copy.deepcopy(plain)
+    accelerate(ours)
+    x = images(2, 3, 9, 8)
+    assert torch.equal(ours(x), plain(x))
+
+
+def test_other_convolutions_stay_as_they_are() -> None:
+    class Derived(nn.Conv2d):
+        pass
+
+    made = [
+        nn.Conv2d(8, 16, (3, 4), 2, 1, device="meta"),
+        nn.Conv2d(8, 16, 3, (2, 1), 1, device="meta"),
+        nn.Conv2d(8, 16, 3, 2, (1, 0), device="meta"),
+        nn.Conv2d(8, 16, 3, padding="same", device="meta"),
+        nn.Conv2d(8, 16, 3, padding=1, padding_mode="reflect", device="meta"),
+        nn.Conv2d(8, 16, 4, 2, 1, dilation=2, device="meta"),
+        nn.Conv2d(8, 8, 4, 2, 1, groups=2, device="meta"),
+        nn.Conv2d(8, 8, 4, 2, 1, bias=False, device="meta"),
+        nn.Conv2d(8, 129, 4, 2, 1, device="meta"),
+        nn.ConvTranspose2d(8, 8, 4, 2, 1, output_padding=(1, 0), device="meta"),
+        Derived(8, 8, 4, 2, 1, device="meta"),
+    ]
+    kinds = [type(layer) for layer in made]
+    accelerate(nn.Sequential(*made))
+    assert [type(layer) for layer in made] == kinds
+
+
+def test_activations_stay_where_their_input_may_be_seen_elsewhere() -> None:
+    class Keeping(nn.Sequential):
+        pass
+
+    relu, twice = nn.ReLU(), down(3, 3, 3)
+    chains = [
+        nn.Sequential(nn.ReLU(), down(3, 3, 3), nn.Tanh(), nn.ReLU()),
+        nn.Sequential(down(3, 3, 3), nn.Identity(), nn.ReLU()),
+        nn.Sequential(layer(9, 9), nn.ReLU()),
+        nn.Sequential(down(3, 3, 3), relu, down(3, 3, 3), relu),
+        nn.Sequential(twice, nn.ReLU(), twice, nn.ReLU()),
+        nn.Sequential(down(3, 3, 3), nn.ELU(alpha=0.5)),
+        nn.Sequential(down(3, 3, 3), nn.LeakyReLU()),
+        Keeping(down(3, 3, 3), nn.ReLU()),
+    ]
+    for chain in chains:
+        accelerate(chain)
+        assert not any(isinstance(each, DoneReLU | DoneELU) for each in chain)
+        assert not any(getattr(each, "activation", "") for each in chain)
+
+
+@needs_convolutions
+def test_names_of_weights_stay() -> None:
+    plain = build("burgess", (1, 64, 64), seed=0)
+    names = list(plain.state_dict())
+    accelerate(plain)
+    assert list(plain.state_dict()) == names
+
+
+@pytest.mark.parametrize(
+    ("made", "shape", "operators"),
+    [
+        pytest.param(lambda: layer(200, 100), (3, 5, 200), ["linear"], marks=needs_dense),
+        pytest.param(lambda: down(4, 16, 3, 1, 1), (3, 5, 4, 6, 6), ["conv2d", "relu"], marks=needs_convolutions),
+        pytest.param(
+            lambda: up(4, 2, 4, 2, 1), (3, 5, 4, 6, 6), ["conv_transpose2d", "relu"], marks=needs_convolutions
+        ),
+    ],
+)
+def test_vmap_and_export_see_torch_s_own_operators(made: Made, shape: tuple[int, ...], operators: list[str]) -> None:
+    net, x = nn.Sequential(made(), nn.ReLU()), torch.randn(shape, generator=rng(4))
+    kind, plain = type(net[0]), torch.stack([net(each) for each in x])
+    accelerate(net)
+    assert type(net[0]) is not kind
+    torch.testing.assert_close(torch.vmap(net)(x), plain)
+    graph = str(torch.export.export(net, (x[0],)).graph)
+    assert "mkldnn" not in graph and all(operator in graph for operator in operators)
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_architecture_gives_the_same_with_it(every_size: None, name: str) -> None:
+def test_every_architecture_gives_the_same_with_it(name: str) -> None:
     shape = (1, 32, 32) if "balls" in name else (1, 64, 64)
     plain, ours = build(name, shape, seed=0), build(name, shape, seed=0)
     accelerate(ours)
     x = torch.rand(4, *shape, generator=rng(5))
     noise = torch.randn(4, plain.latent_dim, generator=rng(6))
-    results = []
+    found = []
     for net in (ours, plain):
         outputs = net(x, noise)
         outputs[0].square().mean().backward()
-        results.append([*outputs, *(parameter.grad for parameter in net.parameters())])
-    for mine, theirs in zip(*results, strict=True):
+        found.append([*outputs, *(parameter.grad for parameter in net.parameters())])
+    for mine, theirs in zip(*found, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
-
-
-@needs_onednn
-@pytest.mark.parametrize(
-    ("channels", "kernel", "padding", "more", "size"),
-    [
-        ((32, 1), 4, 1, 0, (5, 7)),
-        ((8, 8), 3, 1, 1, (4, 4)),
-        ((8, 3), 3, 0, 0, (6, 3)),
-        ((5, 2), 4, 1, 0, (2, 9)),
-        ((16, 32), 4, 1, 0, (4, 5)),
-        ((5, 9), 3, 1, 1, (3, 4)),
-    ],
-)
-def test_upsampling(channels: tuple[int, int], kernel: int, padding: int, more: int, size: tuple[int, int]) -> None:
-    inputs, outputs = channels
-    plain, ours = (upsampling(inputs, outputs, kernel, padding, more) for _ in range(2))
-    accelerate(ours)
-    assert type(ours) is FastUpsampling and type(plain) is nn.ConvTranspose2d
-    results = []
-    for net in (plain, ours):
-        x = torch.randn(3, inputs, *size, generator=rng(2)).requires_grad_()
-        out = net(x)
-        out.backward(torch.randn(out.shape, generator=rng(3)))
-        results.append([out.detach(), x.grad, net.weight.grad, net.bias.grad])
-    for theirs, mine in zip(*results, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
-
-
-@needs_onednn
-def test_other_upsampling_stays_as_it_is() -> None:
-    made = [
-        nn.ConvTranspose2d(8, 16, 5, 2, 1, device="meta"),
-        nn.ConvTranspose2d(8, 16, 4, 2, 1, dilation=2, device="meta"),
-        nn.ConvTranspose2d(8, 16, 4, 2, (1, 0), device="meta"),
-        nn.ConvTranspose2d(8, 2, 4, 2, 0, output_padding=1, device="meta"),
-        nn.ConvTranspose2d(8, 8, 4, 2, 1, bias=False, device="meta"),
-        nn.ConvTranspose2d(8, 8, 3, 1, 1, device="meta"),
-        nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=2, device="meta"),
-    ]
-    accelerate(nn.Sequential(*made))
-    assert {type(layer) for layer in made} == {nn.ConvTranspose2d}
-
-
-def pictures(channels: int, size: int = 8) -> torch.Tensor:
-    return torch.randn(6, channels, size, size, generator=rng(8)).contiguous(memory_format=torch.channels_last)
-
-
-def convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    net = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, padding=1)
-    net.weight.data = torch.randn(net.weight.shape, generator=rng(9))
-    net.bias.data = torch.randn(outputs, generator=rng(10))
-    return net
-
-
-@needs_onednn
-@pytest.mark.parametrize("channels", [4, 16])  # a narrow upsampling's output may not be written over
-def test_relu_that_writes_over_its_input_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
-    results = []
-    for large in (10**9, 0):
-        monkeypatch.setattr(fast_activation, "_LARGE", large)
-        net = nn.Sequential(
-            convolution(3, 16), nn.ReLU(), upsampling(16, channels), nn.ReLU(), convolution(channels, 2)
-        )
-        accelerate(net)
-        assert [type(net[place]) for place in (1, 3)] == [FastReLU, nn.ReLU if channels == 4 else FastReLU]
-        x = pictures(3).requires_grad_()
-        given = x.detach().clone()
-        for _ in range(2):  # gradients are added to what is there
-            out = net(x)
-            out.square().sum().backward()
-        assert torch.equal(x, given)
-        results.append([out.detach(), x.grad, *(parameter.grad for parameter in net.parameters())])
-    for plain, ours in zip(*results, strict=True):
-        assert plain is not None and ours is not None and torch.equal(plain, ours)
-
-
-def between() -> nn.Sequential:
-    net = nn.Sequential(convolution(3, 16), nn.ReLU(), convolution(16, 2))
-    accelerate(net)
-    return net
-
-
-def test_relu_writes_over_its_input_in_training_and_leaves_it_otherwise(every_size: None) -> None:
-    net = between()
-    for training in (True, False):
-        made = net.train(training)[0](pictures(3))
-        before = made.detach().clone()
-        assert (net[1](made).data_ptr() == made.data_ptr()) == training
-        assert torch.equal(made, before.relu() if training else before)
-
-
-def test_relu_writes_over_the_gradient_that_it_is_given(every_size: None) -> None:
-    gradient = torch.randn(6, 16, 8, 8, generator=rng(11))
-    plain, net = nn.Sequential(convolution(3, 16), nn.ReLU()), between()
-    plain(pictures(3)).backward(gradient.clone())
-    written = gradient.clone()
-    net[:2](pictures(3)).backward(written)
-    assert not torch.equal(written, gradient) and torch.equal(plain[0].weight.grad, net[0].weight.grad)
-
-
-def test_a_gradient_may_be_asked_for_twice(every_size: None) -> None:
-    net = between()
-    loss = net(pictures(3)).square().sum()
-    first, second = (torch.autograd.grad(loss, net[0].weight, retain_graph=True)[0] for _ in range(2))
-    assert torch.equal(first, second) and first.any()
-
-
-def test_relu_stays_where_its_numbers_may_be_seen_again() -> None:
-    class Keeping(nn.Sequential):
-        pass
-
-    class Derived(nn.Conv2d):
-        pass
-
-    chains = [
-        nn.Sequential(nn.ReLU(), convolution(3, 3), nn.Tanh(), nn.ReLU(), convolution(3, 3), nn.ReLU()),
-        nn.Sequential(convolution(3, 3), nn.ReLU(), nn.Identity(), convolution(3, 3)),
-        nn.Sequential(layer(9, 9), nn.ReLU(), layer(9, 9)),
-        nn.Sequential(Derived(3, 3, 3, device="meta"), nn.ReLU(), convolution(3, 3)),
-        Keeping(convolution(3, 3), nn.ReLU(), convolution(3, 3)),
-    ]
-    for chain in chains:
-        accelerate(chain)
-        assert not any(isinstance(each, FastReLU) for each in chain)
-
-
-def test_a_relu_that_stands_twice_is_replaced_in_the_one_place() -> None:
-    relu = nn.ReLU()
-    net = nn.Sequential(convolution(3, 3), relu, convolution(3, 3), relu)
-    names = list(net.state_dict())
-    accelerate(net)
-    assert type(net[1]) is FastReLU and net[3] is relu and type(relu) is nn.ReLU
-    assert list(net.state_dict()) == names
-
-
-def test_vmap_and_export_see_a_plain_relu(every_size: None) -> None:
-    net, x = between(), pictures(3)
-    torch.testing.assert_close(torch.vmap(net)(x[:, None])[:, 0], net.eval()(x), rtol=1e-4, atol=1e-4)
-    graph = str(torch.export.export(net.train(), (x,)).graph)
-    assert "aten.relu.default" in graph and "relu_" not in graph
 
 
 def test_export_takes_batches_of_every_size_with_it() -> None:
@@ -281,5 +345,32 @@ def test_export_takes_batches_of_every_size_with_it() -> None:
     accelerate(net)
     sizes = ({0: torch.export.Dim("batch")},)
     exported = torch.export.export(net.encoder, (torch.zeros(2, 1, 64, 64),), dynamic_shapes=sizes).module()
-    x = torch.rand(20, 1, 64, 64, generator=rng(12))  # 20 images of the first layer are large, 2 are not
+    x = torch.rand(20, 1, 64, 64, generator=rng(12))
     torch.testing.assert_close(exported(x), net.encoder(x), rtol=1e-4, atol=1e-4)
+
+
+@needs_convolutions
+@pytest.mark.parametrize(("capability", "lanes"), [("avx2", 8), ("default", 0)])
+def test_processors_with_narrower_vectors(capability: str, lanes: int) -> None:
+    script = f"""
+import copy, torch
+from torch import nn
+from unbraid.models import build, machine_code
+from unbraid.models.acceleration import accelerate
+assert machine_code.lanes() == {lanes}, machine_code.lanes()
+for name in ("balls_all_conv", "swift"):
+    plain = build(name, (3, 32, 32), seed=0)
+    ours = copy.deepcopy(plain)
+    accelerate(ours)
+    x, found = torch.rand(3, 3, 32, 32), []
+    noise = torch.randn(3, plain.latent_dim)
+    for net in (plain, ours):
+        logits = net(x, noise)[0]
+        logits.square().mean().backward()
+        found.append([logits, *(parameter.grad for parameter in net.parameters())])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+"""
+    environment = {**os.environ, "ATEN_CPU_CAPABILITY": capability}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from unbraid.errors import UnbraidError
-from unbraid.models.fast_activation import FastReLU
+from unbraid.models.fast_convolution import DoneELU, DoneReLU, FastConv2d, FastConvTranspose2d
 from unbraid.models.fast_linear import FastLinear
-from unbraid.models.fast_upsampling import FastUpsampling
 
 OPSET = 18
 BATCH = "batch"  # the name of the first dimension, which may have any size
@@ -95,19 +94,25 @@ def _relu(graph: Graph, name: str, layer: nn.ReLU) -> str:
     return graph.add("Relu", graph.value)
 
 
+def _elu(graph: Graph, name: str, layer: nn.ELU) -> str:
+    return graph.add("Elu", graph.value, alpha=layer.alpha)
+
+
 # The layers of our architectures. A net with others takes the way through torch.onnx.
 LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Linear: _linear,
     FastLinear: _linear,
     nn.Conv2d: _convolution("Conv"),
     nn.ConvTranspose2d: _convolution("ConvTranspose"),
-    FastUpsampling: _convolution("ConvTranspose"),
+    FastConv2d: _convolution("Conv"),
+    FastConvTranspose2d: _convolution("ConvTranspose"),
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
     nn.PixelShuffle: _pixel_shuffle,
     nn.ReLU: _relu,
-    FastReLU: _relu,
-    nn.ELU: lambda graph, name, layer: graph.add("Elu", graph.value, alpha=layer.alpha),
+    DoneReLU: _relu,
+    nn.ELU: _elu,
+    DoneELU: _elu,
     nn.Tanh: lambda graph, name, layer: graph.add("Tanh", graph.value),
 }
 

@@ -1,18 +1,22 @@
 """Kernels that are faster on a CPU than torch's choice: which, when, and put into a network."""
 
+from collections import Counter
+from functools import cache
+from importlib.util import find_spec
+from itertools import pairwise
+
 import torch
 from torch import nn
 
-from unbraid.models.fast_activation import FastReLU
+from unbraid.models.fast_convolution import DoneELU, DoneReLU, FastConv2d, FastConvTranspose2d, fits
 from unbraid.models.fast_linear import FastLinear
-from unbraid.models.fast_upsampling import FastUpsampling
 
 _WORTH_IT = 1 << 14  # weights of a dense layer; a smaller product takes as long as the call
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, FastUpsampling)  # themselves: a subclass may need what it gave
+_DONE: dict[type[nn.Module], tuple[str, type[nn.Module]]] = {nn.ReLU: ("relu", DoneReLU), nn.ELU: ("elu", DoneELU)}
 
 
-def is_faster() -> bool:
-    """On this machine's CPU; of the machine alone, so that one machine gives the same bits every time."""
+def has_dense() -> bool:
+    """Faster dense layers on this machine's CPU; of the machine alone, so that it gives the same bits every time."""
     return (
         torch.backends.cpu.get_cpu_capability() == "AVX512"
         and torch.backends.mkldnn.is_available()
@@ -20,22 +24,36 @@ def is_faster() -> bool:
     )
 
 
+@cache
+def has_convolutions() -> bool:
+    """The same of convolutions."""
+    if find_spec("llvmlite") is None:  # it is installed where there are kernels for the processor
+        return False
+    from unbraid.models import machine_code
+
+    return machine_code.lanes() > 0
+
+
 def accelerate(network: nn.Module) -> None:
     """Gives the layers of `network` that have one their faster kernel; the weights stay as they are."""
+    if has_dense():
+        for layer in network.modules():
+            if type(layer) is nn.Linear and layer.weight.numel() >= _WORTH_IT:
+                layer.__class__ = FastLinear
+    if has_convolutions():
+        _convolve(network)
+
+
+def _convolve(network: nn.Module) -> None:
     for layer in network.modules():
-        if type(layer) is nn.Linear and layer.weight.numel() >= _WORTH_IT:
-            layer.__class__ = FastLinear
-        elif type(layer) is nn.ConvTranspose2d and FastUpsampling.fits(layer):
-            layer.__class__ = FastUpsampling
-    for chain in network.modules():
-        if type(chain) is nn.Sequential:
-            _overwrite(chain)
-
-
-def _overwrite(chain: nn.Sequential) -> None:
-    """Each ReLU between two convolutions becomes one that writes over their numbers, which nobody else sees."""
-    layers = list(chain)
-    for place, (before, layer, after) in enumerate(zip(layers, layers[1:], layers[2:], strict=False), start=1):
-        apart = type(before) in _CONVOLUTIONS and type(after) in _CONVOLUTIONS
-        if type(layer) is nn.ReLU and apart and not (isinstance(before, FastUpsampling) and before.gives_a_view):
-            chain[place] = FastReLU()  # not by its class: the same layer may stand elsewhere too
+        if type(layer) is nn.Conv2d and fits(layer):
+            layer.__class__ = FastConv2d
+        elif type(layer) is nn.ConvTranspose2d and fits(layer):
+            layer.__class__ = FastConvTranspose2d
+    chains = [list(chain) for chain in network.modules() if type(chain) is nn.Sequential]
+    uses = Counter(layer for chain in chains for layer in chain)
+    for first, second in (pair for chain in chains for pair in pairwise(chain)):
+        alone = uses[first] == uses[second] == 1  # the same layer may stand elsewhere too
+        plain = type(second) in _DONE and getattr(second, "alpha", 1.0) == 1.0
+        if alone and plain and isinstance(first, FastConv2d | FastConvTranspose2d):
+            first.activation, second.__class__ = _DONE[type(second)]

@@ -1,0 +1,256 @@
+"""Functions over arrays of floats in LLVM's intermediate code, compiled in memory for the processor at hand.
+
+A kernel of a library must serve every size; one that is made when it is needed has sizes and strides as constants, does
+what comes before and after on the way, and keeps its sums in registers. `Code` writes such a function: loops, vectors,
+tables. Nothing is written to disk.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from llvmlite import binding, ir
+
+FLOAT, POINTER = ir.FloatType(), ir.PointerType()
+_INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
+_OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+
+Index = Any  # an int, or what LLVM will know as one
+Kernel = Callable[[int, int, Sequence[int]], None]  # (images, shares, addresses of arrays)
+
+
+@cache
+def lanes() -> int:
+    """Floats of the widest vectors that torch uses on this processor; 0 where this module knows none, or no threads."""
+    width = {"AVX512": 16, "AVX2": 8}.get(torch.backends.cpu.get_cpu_capability(), 0)
+    return width if width and _openmp() else 0
+
+
+def registers() -> int:
+    """Sums that can be kept beside their operands: the processor has 32 wide vectors, or 16 narrow ones."""
+    return 24 if lanes() == 16 else 12
+
+
+def widths(count: int) -> list[tuple[int, int]]:
+    """`count` floats as vectors, (where each begins, how many it holds): as wide as can be, then powers of two."""
+    found, start = [], 0
+    while start < count:
+        width = lanes()
+        while width > count - start:
+            width //= 2
+        found.append((start, width))
+        start += width
+    return found
+
+
+class Code:
+    """The body of one function, written in order. Pointers are to floats, and distances between them in floats."""
+
+    def __init__(self, builder: ir.IRBuilder) -> None:
+        self.builder = builder
+
+    def index(self, value: Index) -> Any:
+        return value if isinstance(value, ir.Value) else ir.Constant(_INDEX, value)
+
+    def add(self, a: Index, b: Index) -> Any:
+        return self.builder.add(self.index(a), self.index(b))
+
+    def multiply(self, a: Index, b: Index) -> Any:
+        return self.builder.mul(self.index(a), self.index(b))
+
+    def at(self, pointer: Any, distance: Index) -> Any:
+        return self.builder.gep(pointer, [self.index(distance)], source_etype=FLOAT)
+
+    @contextmanager
+    def loop(self, stop: Index, start: Index = 0, step: Index = 1) -> Iterator[Any]:
+        """The block is run for each index; one that is known to be run once is no loop."""
+        if (start, stop, step) == (0, 1, 1):
+            yield self.index(0)
+            return
+        builder, counter = self.builder, self.variable(self.index(start))
+        head, body, end = (builder.function.append_basic_block() for _ in range(3))
+        builder.branch(head)
+        builder.position_at_end(head)
+        current = builder.load(counter, typ=_INDEX)
+        builder.cbranch(builder.icmp_signed("<", current, self.index(stop)), body, end)
+        builder.position_at_end(body)
+        yield current
+        builder.store(self.add(current, step), counter)
+        builder.branch(head)
+        builder.position_at_end(end)
+
+    def variable(self, value: Any) -> Any:
+        """LLVM makes a register of it."""
+        with self.builder.goto_entry_block():
+            place = self.builder.alloca(value.type)
+        self.builder.store(value, place)
+        return place
+
+    def get(self, variable: Any, width: int) -> Any:
+        return self.builder.load(variable, typ=ir.VectorType(FLOAT, width))
+
+    def set(self, variable: Any, value: Any) -> None:
+        self.builder.store(value, variable)
+
+    def table(self, values: Sequence[int]) -> Callable[[Index], Any]:
+        """What stands there at an index."""
+        kind, module = ir.ArrayType(_INDEX, len(values)), self.builder.module
+        array = ir.GlobalVariable(module, kind, module.get_unique_name("table"))
+        array.linkage, array.global_constant = "internal", True
+        array.initializer = ir.Constant(kind, list(values))
+        builder = self.builder
+        return lambda at: builder.load(builder.gep(array, [self.index(at)], source_etype=_INDEX), typ=_INDEX)
+
+    def load(self, pointer: Any, width: int) -> Any:
+        return self.builder.load(pointer, typ=ir.VectorType(FLOAT, width), align=4)
+
+    def store(self, value: Any, pointer: Any) -> None:
+        self.builder.store(value, pointer, align=4)
+
+    def scalar(self, pointer: Any) -> Any:
+        return self.builder.load(pointer, typ=FLOAT, align=4)
+
+    def spread(self, scalar: Any, width: int) -> Any:
+        """A vector of one number."""
+        nothing = ir.Constant(ir.VectorType(FLOAT, width), ir.Undefined)
+        first = self.builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
+        return self.builder.shuffle_vector(first, nothing, _ints(0, width))
+
+    def constant(self, value: float, width: int) -> Any:
+        return ir.Constant(ir.VectorType(FLOAT, width), [value] * width)
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        return self.builder.call(self._intrinsic("fma", a.type, 3), [a, b, c])
+
+    def rounded(self, a: Any) -> Any:
+        return self.builder.call(self._intrinsic("rint", a.type, 1), [a])
+
+    def power_of_two(self, whole: Any) -> Any:
+        """2 ** whole of a vector of whole floats between -126 and 127."""
+        builder, width = self.builder, whole.type.count
+        exponent = builder.add(builder.fptosi(whole, ir.VectorType(_INT, width)), _ints(127, width))
+        return builder.bitcast(builder.shl(exponent, _ints(23, width)), whole.type)
+
+    def select(self, a: Any, comparison: str, b: float, yes: Any, no: Any) -> Any:
+        """`yes` where a < b (or > and so on), and `no` elsewhere, also where a is NaN."""
+        test = self.builder.fcmp_ordered(comparison, a, self.constant(b, a.type.count))
+        return self.builder.select(test, yes, no)
+
+    def fill(self, pointer: Any, count: int, value: Any = None) -> None:
+        """With a scalar; zeros by default."""
+        wide, rest = count // lanes(), count % lanes()
+        scalar = ir.Constant(FLOAT, 0.0) if value is None else value
+        with self.loop(wide) as index:
+            self.store(self.spread(scalar, lanes()), self.at(pointer, self.multiply(index, lanes())))
+        for start, width in widths(rest):
+            self.store(self.spread(scalar, width), self.at(pointer, wide * lanes() + start))
+
+    def _intrinsic(self, name: str, kind: Any, arguments: int) -> Any:
+        return _declared(self.builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind] * arguments)
+
+
+def compiled(write: Callable[[Code, Any, Sequence[Any]], None], arrays: int, share_of_array: Sequence[int]) -> Kernel:
+    """A kernel that works on images in shares, each on a thread: `write(code, image, arrays)` is run for every image.
+
+    share_of_array: floats of each array that belong to one share and are zero when it begins; 0 for an array of all.
+    A share is the same whatever thread takes it, so that results hang on how many shares there are and nothing else.
+    """
+    module = ir.Module()
+    module.triple = binding.get_default_triple()
+    _write_body(module, write, arrays, share_of_array)
+    engine = _compiled(module)
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
+
+    def run(images: int, shares: int, addresses: Sequence[int]) -> None:
+        arguments = (ctypes.c_int64 * (2 + arrays))(images, shares, *addresses)
+        call(ctypes.addressof(arguments), shares)
+
+    run.engine = engine  # type: ignore[attr-defined] # it owns the code
+    return run
+
+
+def _write_body(module: ir.Module, write: Any, arrays: int, share_of_array: Sequence[int]) -> None:
+    body = ir.Function(module, ir.FunctionType(_VOID, [POINTER]), name="body")
+    body.linkage = "internal"
+    entry, start = body.append_basic_block(), body.append_basic_block()
+    builder = ir.IRBuilder(start)
+    code = Code(builder)
+
+    def argument(number: int) -> Any:
+        return builder.load(builder.gep(body.args[0], [code.index(number)], source_etype=_INDEX), typ=_INDEX)
+
+    def asked(function: str) -> Any:
+        return builder.sext(builder.call(_declared(module, function, _INT, []), []), _INDEX)
+
+    images, shares = argument(0), argument(1)
+    pointers = [builder.inttoptr(argument(2 + number), POINTER) for number in range(arrays)]
+    thread, threads = asked("omp_get_thread_num"), asked("omp_get_num_threads")
+    with code.loop(shares, thread, threads) as share:
+        own = [code.at(p, code.multiply(share, floats)) for p, floats in zip(pointers, share_of_array, strict=True)]
+        for pointer, floats in zip(own, share_of_array, strict=True):
+            if floats:
+                code.fill(pointer, floats)
+        first = builder.sdiv(code.multiply(images, share), shares)
+        last = builder.sdiv(code.multiply(images, code.add(share, 1)), shares)
+        with code.loop(last, first) as image:
+            write(code, image, own)
+    builder.ret_void()
+    builder.position_at_end(entry)
+    builder.branch(start)
+    kernel = ir.Function(module, ir.FunctionType(_VOID, [POINTER, _INT]), name="kernel")
+    builder = ir.IRBuilder(kernel.append_basic_block())
+    parallel = _declared(module, "GOMP_parallel", _VOID, [POINTER, POINTER, _INT, _INT])
+    builder.call(parallel, [body, *kernel.args, ir.Constant(_INT, 0)])
+    builder.ret_void()
+
+
+def _compiled(module: ir.Module) -> binding.ExecutionEngine:
+    machine = _machine()
+    parsed = binding.parse_assembly(str(module))
+    options = binding.create_pipeline_tuning_options(speed_level=1)  # it is written as it should run; more takes longer
+    passes = binding.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(parsed, passes)
+    engine = binding.create_mcjit_compiler(parsed, machine)
+    engine.finalize_object()
+    return engine
+
+
+def _machine() -> binding.TargetMachine:
+    for name, address in (_openmp() or {}).items():
+        binding.add_symbol(name, address)
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    target = binding.Target.from_default_triple()
+    features = binding.get_host_cpu_features()
+    if lanes() < 16:  # torch was told to keep to narrow vectors, or the processor has none else
+        features = {name: there and not name.startswith("avx512") for name, there in features.items()}
+    flags = ",".join(("+" if there else "-") + name for name, there in sorted(features.items()))
+    return target.create_target_machine(cpu=binding.get_host_cpu_name(), features=flags, opt=1, jit=True)
+
+
+@cache
+def _openmp() -> dict[str, int] | None:
+    """Addresses of what starts torch's own threads, so that there are no others beside them; None where it has none."""
+    folder = Path(torch.__file__).parent / "lib"
+    for library in folder.glob("libtorch_cpu.so"):
+        with_its_own = ctypes.CDLL(str(library))  # looks in what it is linked with too
+        if all(hasattr(with_its_own, name) for name in _OPENMP):
+            return {name: _address(getattr(with_its_own, name)) for name in _OPENMP}
+    return None
+
+
+def _address(function: Any) -> int:
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+def _declared(module: ir.Module, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+    found = module.globals.get(name)
+    return found if found is not None else ir.Function(module, ir.FunctionType(result, arguments), name=name)
+
+
+def _ints(value: int, width: int) -> Any:
+    return ir.Constant(ir.VectorType(_INT, width), [value] * width)
