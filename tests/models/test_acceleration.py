@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -113,6 +114,11 @@ CONVOLUTIONS: list[tuple[Made, tuple[int, int]]] = [
     (lambda: up(6, 2, 5, 3, 2, 2), (4, 5)),
     (lambda: up(3, 9, 3, 1, 1), (1, 4)),
     (lambda: up(2, 12, 2, 3, 0, 1), (3, 3)),  # pixels in no window
+    (lambda: down(8, 24, 3, 1, 4), (3, 5)),  # windows that see no pixel
+    (lambda: down(4, 4, 3, 1, 1), (13, 17)),  # sides that no tile divides
+    (lambda: up(16, 8, 3, 1, 1), (13, 17)),
+    (lambda: up(20, 2, 4, 2, 1), (2, 29)),
+    (lambda: down(128, 2, 1), (4, 4)),
 ]
 
 
@@ -148,7 +154,7 @@ def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activati
     for mine, torchs, true in zip(results(ours, x), results(plain, x), results(exact, x.double()), strict=True):
         assert mine.shape == true.shape
         error, allowed = (mine - true).norm(), (torchs - true).norm()
-        assert error <= 3 * allowed + 1e-6 * true.norm()
+        assert error <= 3 * allowed + 3e-6 * true.norm()
 
 
 @needs_convolutions
@@ -169,9 +175,11 @@ def test_images_may_lie_in_any_way() -> None:
     rows = torch.randn(6, 2 * 4 * 8 * 8, generator=rng(4))
     for x in (rows[:, ::2].unflatten(1, (4, 8, 8)), rows[:, :8].view(6, 2, 2, 2).repeat(1, 2, 4, 4).mT):
         torch.testing.assert_close(ours(x), plain(x))
-    wide = ours(images(2, 4, 8, 8))
-    (wanted,) = torch.autograd.grad(wide.sum(), ours[2].bias)  # a gradient that is one number, expanded
-    torch.testing.assert_close(wanted, torch.full((4,), 2 * 16 * 16.0))
+    x = images(2, 4, 8, 8)
+    for gradient in (torch.tensor(0.3).expand(2, 4, 16, 16), images(2, 16, 16, 4, seed=5).permute(0, 3, 2, 1)):
+        found = [torch.autograd.grad(net(x), [*net.parameters()], gradient) for net in (ours, plain)]
+        for mine, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
 @needs_convolutions
@@ -237,6 +245,145 @@ def test_doubles_and_single_images_go_torch_s_way_with_their_activation() -> Non
 
 
 @needs_convolutions
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_default_dtype_and_device_change_nothing(dtype: torch.dtype) -> None:
+    net = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU())
+    accelerate(net)
+    x = images(2, 3, 8, 8)
+    before = results(net, x)
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            out = net(x)
+            gradients = torch.autograd.grad(out, [*net.parameters()], before[0])
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(out, before[0])
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@needs_convolutions
+def test_saved_images_may_come_back_in_another_layout() -> None:
+    net, found = nn.Sequential(down(3, 16, 3, 1, 1), nn.ELU()), []
+    accelerate(net)
+    for saved in (lambda t: t, lambda t: t.clone(memory_format=torch.contiguous_format)):
+        with torch.autograd.graph.saved_tensors_hooks(saved, lambda t: t):
+            out = net(images(4, 3, 8, 8))
+        found.append(torch.autograd.grad(out.square().sum(), [*net.parameters()]))
+    assert all(torch.equal(first, second) for first, second in zip(*found, strict=True))
+
+
+@needs_convolutions
+def test_weights_that_were_replaced_go_torch_s_way() -> None:
+    plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU())
+    ours, x = copy.deepcopy(plain), images(2, 3, 8, 8)
+    accelerate(ours)
+    for net in (plain, ours):
+        net[0].weight = nn.Parameter(net[0].weight[:4].detach())
+        net[0].bias = nn.Parameter(net[0].bias[:4].detach())
+    assert torch.equal(ours(x), plain(x)) and ours(x).shape[1] == 4
+    for net in (plain, ours):
+        net[0].bias = None
+    assert torch.equal(ours(x), plain(x))
+    for net in (plain, ours):
+        net[0].weight = nn.Parameter(net[0].weight.to("meta"))
+    assert ours(x).device == plain(x).device  # and no address is taken of what has none
+
+
+@needs_convolutions
+def test_modes_of_torch_see_its_own_operators() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU())
+    ours, x = copy.deepcopy(plain), images(2, 3, 8, 8)
+    accelerate(ours)
+    counted = []
+    for net in (plain, ours):
+        with FlopCounterMode(display=False) as counter:
+            net(x)
+        counted.append(counter.get_total_flops())
+    assert counted[0] == counted[1] > 0
+    with torch.autocast("cpu", torch.bfloat16):
+        assert ours(x).dtype == plain(x).dtype == torch.bfloat16
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        assert ours(mode.from_tensor(x)).shape == (2, 8, 8, 8)
+    assert torch.equal(ours(torch._neg_view(x)), plain(torch._neg_view(x)))
+    torch.testing.assert_close(torch.fx.symbolic_trace(ours)(x), plain(x))
+
+
+@needs_convolutions
+def test_differentiating_twice_is_refused() -> None:
+    net = nn.Sequential(down(3, 8, 3, 1, 1))
+    accelerate(net)
+    x = images(2, 3, 8, 8).requires_grad_()
+    (first,) = torch.autograd.grad(net(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
+@needs_convolutions
+def test_copies_and_several_python_threads_give_the_same() -> None:
+    net, x = nn.Sequential(down(3, 24, 4, 2, 1), nn.ELU(), up(24, 3, 4, 2, 1)), images(8, 3, 16, 24)
+    accelerate(net)
+    before = results(net, x)
+    nets = [copy.deepcopy(net) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        for found in pool.map(lambda each: results(each, x), nets):
+            for mine, theirs in zip(found, before, strict=True):
+                torch.testing.assert_close(mine, theirs)
+
+
+@needs_convolutions
+def test_nothing_is_read_or_written_beyond_the_arrays() -> None:
+    """Each array lies with its last number before a page that may not be touched; what is not set stays NaN."""
+    script = """
+import ctypes, mmap, sys
+import torch
+from unbraid.models import machine_code
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+page = mmap.PAGESIZE
+
+def guarded(values, at_the_end):
+    size = -(-4 * len(values) // page) * page
+    base = libc.mmap(None, size + 2 * page, 3, 0x22, -1, 0)
+    assert not libc.mprotect(base, page, 0) and not libc.mprotect(base + page + size, page, 0)
+    address = base + page + (size - 4 * len(values) if at_the_end else 0)
+    array = torch.frombuffer((ctypes.c_float * len(values)).from_address(address), dtype=torch.float32)
+    return array.copy_(values)
+
+from math import prod
+from unbraid.models.convolution_kernels import Convolution, backward_kernel, forward_kernel
+nan = float("nan")
+for transposed in (False, True):
+    for large, small, k, stride, padding in [
+        ((8, 8, 1), (4, 4, 32), 4, 2, 1),
+        ((9, 7, 8), (9, 7, 8), 3, 1, 1),
+        ((6, 34, 20), (3, 17, 3), 4, 2, 1),
+        ((4, 6, 2), (2, 3, 4), 1, 2, 0),
+        ((3, 5, 16), (9, 11, 24), 3, 1, 4),
+    ]:
+        of = Convolution(transposed, large, small, k, stride, padding, "elu")
+        run, space = forward_kernel(of)
+        back, more = backward_kernel(of, True, True)
+        for at_the_end in (True, False):
+            rand = lambda n: guarded(torch.randn(n), at_the_end)
+            empty = lambda n: guarded(torch.full((n,), nan), at_the_end)
+            x, weight, bias, y = rand(3 * prod(of.given)), rand(of.weights), rand(of.made[2]), empty(3 * prod(of.made))
+            run(3, 2, [a.data_ptr() for a in (x, weight, bias, y, empty(2 * space))])
+            made = [empty(3 * prod(of.given)), empty(2 * of.weights), empty(2 * of.made[2])]
+            arrays = [x, y, rand(3 * prod(of.made)), weight, *made, empty(2 * more)]
+            back(3, 2, [a.data_ptr() for a in arrays])
+            assert all(a.isfinite().all() for a in (y, *made)), of
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@needs_convolutions
 def test_a_wrong_number_of_channels_is_refused_as_torch_does() -> None:
     net = nn.Sequential(down(3, 8, 4, 2, 1))
     accelerate(net)
@@ -267,6 +414,9 @@ def test_other_convolutions_stay_as_they_are() -> None:
         nn.Conv2d(8, 8, 4, 2, 1, groups=2, device="meta"),
         nn.Conv2d(8, 8, 4, 2, 1, bias=False, device="meta"),
         nn.Conv2d(8, 129, 4, 2, 1, device="meta"),
+        nn.Conv2d(128, 128, 5, 1, 1, device="meta"),  # too many weights
+        nn.Conv2d(8, 8, 3, 1, -1, device="meta"),
+        nn.ConvTranspose2d(8, 8, 1, 1, 0, 1, device="meta"),  # which torch refuses
         nn.ConvTranspose2d(8, 8, 4, 2, 1, output_padding=(1, 0), device="meta"),
         Derived(8, 8, 4, 2, 1, device="meta"),
     ]
@@ -290,10 +440,13 @@ def test_activations_stay_where_their_input_may_be_seen_elsewhere() -> None:
         nn.Sequential(down(3, 3, 3), nn.LeakyReLU()),
         Keeping(down(3, 3, 3), nn.ReLU()),
     ]
-    for chain in chains:
-        accelerate(chain)
-        assert not any(isinstance(each, DoneReLU | DoneELU) for each in chain)
-        assert not any(getattr(each, "activation", "") for each in chain)
+    elsewhere = nn.Module()
+    elsewhere.activation, elsewhere.body = nn.ReLU(), nn.Sequential()
+    elsewhere.body.extend([down(3, 3, 3), elsewhere.activation])
+    for net in (*chains, elsewhere):
+        accelerate(net)
+        assert not any(isinstance(each, DoneReLU | DoneELU) for each in net.modules())
+        assert not any(getattr(each, "activation", "") for each in net.modules() if isinstance(each, FastConv2d))
 
 
 @needs_convolutions
@@ -324,6 +477,7 @@ def test_vmap_and_export_see_torch_s_own_operators(made: Made, shape: tuple[int,
     assert "mkldnn" not in graph and all(operator in graph for operator in operators)
 
 
+@pytest.mark.skipif(not (has_dense() or has_convolutions()), reason="nothing is faster on this processor")
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_gives_the_same_with_it(name: str) -> None:
     shape = (1, 32, 32) if "balls" in name else (1, 64, 64)
@@ -362,6 +516,7 @@ for name in ("balls_all_conv", "swift"):
     plain = build(name, (3, 32, 32), seed=0)
     ours = copy.deepcopy(plain)
     accelerate(ours)
+    assert any("Fast" in type(layer).__name__ for layer in ours.modules()) == bool({lanes})
     x, found = torch.rand(3, 3, 32, 32), []
     noise = torch.randn(3, plain.latent_dim)
     for net in (plain, ours):

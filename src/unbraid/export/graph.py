@@ -68,7 +68,9 @@ def _convolution(operator: str) -> Callable[[Graph, str, Any], str]:
         }
         if any(layer.output_padding):
             attributes["output_padding"] = layer.output_padding
-        return graph.add(operator, graph.value, *graph.parameters(name, layer), **attributes)
+        made = graph.add(operator, graph.value, *graph.parameters(name, layer), **attributes)
+        activation = getattr(layer, "activation", "")
+        return graph.add(activation.capitalize(), made) if activation else made
 
     return add
 
@@ -94,8 +96,8 @@ def _relu(graph: Graph, name: str, layer: nn.ReLU) -> str:
     return graph.add("Relu", graph.value)
 
 
-def _elu(graph: Graph, name: str, layer: nn.ELU) -> str:
-    return graph.add("Elu", graph.value, alpha=layer.alpha)
+def _done(graph: Graph, name: str, layer: nn.Module) -> str:
+    return graph.value
 
 
 # The layers of our architectures. A net with others takes the way through torch.onnx.
@@ -110,9 +112,9 @@ LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Unflatten: _unflatten,
     nn.PixelShuffle: _pixel_shuffle,
     nn.ReLU: _relu,
-    DoneReLU: _relu,
-    nn.ELU: _elu,
-    DoneELU: _elu,
+    DoneReLU: _done,
+    nn.ELU: lambda graph, name, layer: graph.add("Elu", graph.value, alpha=layer.alpha),
+    DoneELU: _done,
     nn.Tanh: lambda graph, name, layer: graph.add("Tanh", graph.value),
 }
 

@@ -50,8 +50,8 @@ def _convolve(network: nn.Module) -> None:
             layer.__class__ = FastConv2d
         elif type(layer) is nn.ConvTranspose2d and fits(layer):
             layer.__class__ = FastConvTranspose2d
-    chains = [list(chain) for chain in network.modules() if type(chain) is nn.Sequential]
-    uses = Counter(layer for chain in chains for layer in chain)
+    uses = Counter(layer for module in network.modules() for layer in module._modules.values())
+    chains = [chain for chain in network.modules() if type(chain) is nn.Sequential]
     for first, second in (pair for chain in chains for pair in pairwise(chain)):
         alone = uses[first] == uses[second] == 1  # the same layer may stand elsewhere too
         plain = type(second) in _DONE and getattr(second, "alpha", 1.0) == 1.0

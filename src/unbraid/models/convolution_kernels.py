@@ -2,23 +2,29 @@
 
 Letters: S stride, k kernel, P padding. `large` is the side of a convolution with more pixels, [H, W, C], `small` the
 other, [h, w, n]: `down` goes from large to small, `up` back, and a convolution's gradient for its images is the other
-of the two. Images lie channels last, weights are [k, k, C, n], and one image is worked on at a time, so that all that
-is made on the way lies in the cache.
+of the two. Images lie channels last, and one image is worked on at a time, so that all that is made on the way lies
+in the cache.
+
+A vector holds the numbers of several channels that are made. Where those fill half of it or a quarter, it takes two
+inputs or four at once: `fold` of them, whose weights lie interleaved.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, reduce
 from typing import Any
+
+from torch import Tensor
 
 from unbraid.models.machine_code import Code, Kernel, compiled, lanes, registers, widths
 
+_KERNELS = 256  # that are kept; a net has some ten, and one more of each for every size of images
 _NARROW = 8  # channels below which sums for one pixel leave most of a vector empty
 _EXPM1 = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)  # of its Taylor series; an error of 3e-8 up to ln(2) / 2
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4  # whose sum is ln(2); the first times an exponent is exact
 
-ACTIVATIONS = ("", "relu", "elu")
 Size = tuple[int, int, int]  # (height, width, channels)
 
 
@@ -85,81 +91,105 @@ class _Padded:
         return cls(of.small, before, height, width)
 
 
-@cache
+def pays(of: Convolution) -> bool:
+    """Whether its channels fill vectors: an odd number, such as 31 = 16 + 8 + 4 + 2 + 1, is better off in torch."""
+    return all(len(widths(channels % lanes())) <= 2 for channels in (of.large[2], of.small[2]))
+
+
+@lru_cache(_KERNELS)
 def forward_kernel(of: Convolution) -> tuple[Kernel, int]:
     """(kernel over images given, weight, bias, images made and a working space, floats of that space a share)."""
-    space = _Padded.small(of) if of.transposed else _Padded.large(of)
-    more = _patches_space(of) if of.transposed else 0
+    padded = _Padded.small(of) if of.transposed else _Padded.large(of)
+    scattered = _scatter_floats(of) if of.transposed else 0
+    floats = padded.floats + scattered
+    at_once = of.activation if of.made[2] >= lanes() else ""  # fewer channels leave vectors half empty
 
     def write(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        given, weight, bias, made, padded = arrays
+        given, weight, bias, made, space = arrays
         x = code.at(given, code.multiply(image, math.prod(of.given)))
         y = code.at(made, code.multiply(image, math.prod(of.made)))
-        _pad(code, x, padded, space)
+        _pad(code, x, space, padded)
         if not of.transposed:
-            _down(code, of, padded, weight, bias, y, of.activation)
-        elif more:
-            _scatter(code, of, padded, weight, bias, y, of.activation, code.at(padded, space.floats))
+            _down(code, of, space, weight, bias, y, at_once)
+        elif scattered:
+            _scatter(code, of, space, weight, bias, y, code.at(space, padded.floats))
         else:
-            _up(code, of, padded, weight, bias, y, of.activation)
+            _up(code, of, space, weight, bias, y, at_once)
+        if not at_once:
+            _activate(code, y, math.prod(of.made), of.activation)
 
-    return compiled(write, 5, (0, 0, 0, 0, space.floats + more)), space.floats + more
+    return compiled(write, 5, (0, 0, 0, 0, floats)), floats
 
 
-@cache
-def backward_kernel(of: Convolution, of_images: bool) -> tuple[Kernel, int]:
+@lru_cache(_KERNELS)
+def backward_kernel(of: Convolution, of_images: bool, of_weights: bool) -> tuple[Kernel, int]:
     """(kernel over images given, images made, their gradient, weight, gradients of images, weight and bias, and a
     working space; floats of that space a share). The gradients of weight and bias are a sum for each share."""
     large, small = _Padded.large(of), _Padded.small(of)
-    more = _patches_space(of) if of_images and not of.transposed else 0
-    space = large.floats + small.floats + more
+    scattered = _scatter_floats(of) if of_images and not of.transposed else 0
+    floats = large.floats + small.floats + scattered
 
     def write(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        given, made, gradient, weight, for_given, for_weight, for_bias, padded = arrays
-        of_large, of_small = padded, code.at(padded, large.floats)
+        given, made, gradient, weight, for_given, for_weight, for_bias, of_large = arrays
+        of_small = code.at(of_large, large.floats)
         x, for_x = (code.at(array, code.multiply(image, math.prod(of.given))) for array in (given, for_given))
         y, g = (code.at(array, code.multiply(image, math.prod(of.made))) for array in (made, gradient))
+        of_given, given_size, of_made, made_size = of_large, large, of_small, small
         if of.transposed:
-            _pad(code, x, of_small, small)
-            _pad(code, g, of_large, large, y, of.activation)
-            _sum(code, of_large, large, for_bias)
-        else:
-            _pad(code, x, of_large, large)
-            _pad(code, g, of_small, small, y, of.activation)
-            _sum(code, of_small, small, for_bias)
-        _weight_gradient(code, of, of_large, of_small, for_weight)
+            of_given, given_size, of_made, made_size = of_small, small, of_large, large
+        _pad(code, g, of_made, made_size, y, of.activation)
+        if of_weights:
+            _pad(code, x, of_given, given_size)
+            _sum(code, of_made, made_size, for_bias)
+            _weight_gradient(code, of, of_large, of_small, for_weight)
         if of_images and of.transposed:
             _down(code, of, of_large, weight, None, for_x, "")
-        elif more:
-            _scatter(code, of, of_small, weight, None, for_x, "", code.at(padded, large.floats + small.floats))
+        elif scattered:
+            _scatter(code, of, of_small, weight, None, for_x, code.at(of_small, small.floats))
         elif of_images:
             _up(code, of, of_small, weight, None, for_x, "")
 
-    own = (0, 0, 0, 0, 0, of.weights, of.made[2], space)
-    return compiled(write, 8, own), space
+    sums = (of.weights, of.made[2]) if of_weights else (0, 0)
+    return compiled(write, 8, (0, 0, 0, 0, 0, *sums, floats)), floats
 
 
 def _is_scattered(of: Convolution) -> bool:
     return of.large[2] < _NARROW and of.kernel > 1
 
 
-def _patches_space(of: Convolution) -> int:
-    """Floats that `_scatter` works in; 0 where it is not used."""
+def _scatter_floats(of: Convolution) -> int:
+    """That `_scatter` works in; 0 where it is not used."""
     if not _is_scattered(of):
         return 0
-    return _Padded.large(of).floats + _patches(of).width * of.kernel**2 * of.large[2]
+    return _Padded.large(of).floats + _patches_at_once(of) * of.kernel**2 * of.large[2]
 
 
-def _patches(of: Convolution) -> "_Grid":
-    """Pixels of small that are made patches of at a time."""
-    inputs, patch = of.small[2], of.kernel**2 * of.large[2]
-    row = _Grid(1, of.small[1], 0, inputs, 0, patch)
-    return replace(row, width=row.tile(registers() // min(2, len(widths(patch))))[1])
+def _patches_at_once(of: Convolution) -> int:
+    return min(of.small[1], registers() // min(2, len(widths(of.kernel**2 * of.large[2]))))
 
 
-def up_weight(of: Convolution) -> tuple[int, int, int, int]:
-    """Order of the axes of weights [k, k, C, n] as the kernels that go up want them."""
-    return (3, 0, 1, 2) if _is_scattered(of) else (0, 1, 3, 2)
+def _fold(inputs: int, outputs: int) -> int:
+    fold = lanes() // outputs
+    return fold if fold in (2, 4) and lanes() % outputs == 0 and inputs % fold == 0 else 1
+
+
+def arranged(of: Convolution, weight: Tensor, up: bool) -> Tensor:
+    """weight [n, C, k, k], of either kind of convolution, as the kernels in this direction want it."""
+    if up and _is_scattered(of):
+        return weight.permute(0, 2, 3, 1).contiguous()  # [n, k, k, C]
+    weight = weight.permute(2, 3, 0, 1) if up else weight.permute(2, 3, 1, 0)  # [k, k, inputs, outputs]
+    fold = _fold(*weight.shape[2:])
+    if fold > 1:
+        weight = weight.unflatten(2, (-1, fold)).transpose(3, 4)  # [k, k, inputs / fold, outputs, fold]
+    return weight.contiguous()
+
+
+def gradient(of: Convolution, weight: Tensor) -> Tensor:
+    """[n, C, k, k] from a gradient as the kernel leaves it, any shape."""
+    inputs, outputs = of.large[2], of.small[2]
+    fold = _fold(inputs, outputs)
+    weight = weight.view(of.kernel, of.kernel, inputs // fold, outputs, fold).transpose(3, 4)
+    return weight.reshape(of.kernel, of.kernel, inputs, outputs).permute(3, 2, 0, 1)
 
 
 def _down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
@@ -168,7 +198,7 @@ def _down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: 
     inputs, row = of.large[2], _Padded.large(of).row
     taps = [(ky * row + kx * inputs, (ky * of.kernel + kx) * inputs * outputs) for ky, kx in of.taps()]
     there = _Grid(height, width, of.stride * row, of.stride * inputs, width * outputs, outputs)
-    _gather(code, there, large, weight, bias, out, inputs, outputs, [(0, taps)], activation)
+    _gather(code, there, large, weight, bias, out, inputs, outputs, _fold(inputs, outputs), [(0, taps)], activation)
 
 
 def _up(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
@@ -189,7 +219,7 @@ def _up(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: An
             classes.append(((ry * width + rx) * outputs, taps))
     step = of.stride * outputs
     there = _Grid(of.large[0] // of.stride, width // of.stride, space.row, inputs, step * width, step)
-    _gather(code, there, small, weight, bias, out, inputs, outputs, classes, activation)
+    _gather(code, there, small, weight, bias, out, inputs, outputs, _fold(inputs, outputs), classes, activation)
 
 
 @dataclass(frozen=True)
@@ -204,9 +234,14 @@ class _Grid:
     write_right: int
 
     def tile(self, most: int) -> tuple[int, int]:
-        """(height, width) of tiles of at most so many pixels that cover the grid."""
-        width = max(d for d in range(1, min(self.width, most) + 1) if self.width % d == 0)
-        return max(d for d in range(1, min(self.height, most // width) + 1) if self.height % d == 0), width
+        """(height, width) of tiles of at most so many pixels; where they do not fit the grid, the last ones overlap."""
+        width = _even(self.width, most)
+        return _even(self.height, max(1, most // width)), width
+
+
+def _even(count: int, most: int) -> int:
+    """Length of the fewest parts of `count` things with at most so many each."""
+    return -(-count // -(-count // most))
 
 
 def _gather(
@@ -218,12 +253,14 @@ def _gather(
     out: Any,
     inputs: int,
     outputs: int,
+    fold: int,
     classes: Sequence[tuple[int, Sequence[tuple[int, int]]]],
     activation: str,
 ) -> None:
     """For every class, (where it is written, its taps), and every pixel of the grid: out = bias + sums over the taps.
 
-    A tap is where it reads and where its weights [inputs, outputs] lie. The sums of a tile stay in registers.
+    A tap is where it reads and where its weights [inputs / fold, outputs, fold] lie. The sums of a tile stay in
+    registers, each of the `fold` inputs with its own; in the end they are one.
     """
     ends = [sum(len(taps) for _, taps in classes[:number]) for number in range(len(classes) + 1)]
     bounds, places = code.table(ends), code.table([place for place, _ in classes])
@@ -233,32 +270,57 @@ def _gather(
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
         down, right = grid.tile(min(registers() // len(vectors), 16))
         pixels = [(y, x) for y in range(down) for x in range(right)]
-        with code.loop(len(classes)) as kind, code.loop(grid.height // down) as y, code.loop(grid.width // right) as x:
-            read = code.add(code.multiply(y, down * grid.read_down), code.multiply(x, right * grid.read_right))
-            sums: dict[tuple[tuple[int, int], int], Any] = {}
-            for start, width in vectors:
-                value = code.constant(0.0, width) if bias is None else code.load(code.at(bias, start), width)
-                sums |= {(pixel, start): code.variable(value) for pixel in pixels}
-            with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as tap, code.loop(inputs) as channel:
-                taken = code.at(source, code.add(code.add(read, reads(tap)), channel))
-                factors = code.at(weight, code.add(weights(tap), code.multiply(channel, outputs)))
-                loaded = {start: code.load(code.at(factors, start), width) for start, width in vectors}
+        with (
+            code.loop(len(classes)) as kind,
+            _starts(code, grid.height, down) as y,
+            _starts(code, grid.width, right) as x,
+        ):
+            read = code.add(code.multiply(y, grid.read_down), code.multiply(x, grid.read_right))
+            sums = {
+                (pixel, start): code.variable(code.constant(0.0, width * fold))
+                for start, width in vectors
+                for pixel in pixels
+            }
+            with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as tap, code.loop(inputs // fold) as channel:
+                taken = code.at(source, code.add(code.add(read, reads(tap)), code.multiply(channel, fold)))
+                factors = code.at(weight, code.add(weights(tap), code.multiply(channel, outputs * fold)))
+                loaded = {start: code.load(code.at(factors, start), width * fold) for start, width in vectors}
                 for pixel in pixels:
-                    number = code.scalar(code.at(taken, pixel[0] * grid.read_down + pixel[1] * grid.read_right))
+                    numbers = code.at(taken, pixel[0] * grid.read_down + pixel[1] * grid.read_right)
                     for start, width in vectors:
-                        total = sums[pixel, start]
-                        product = code.multiply_add(code.spread(number, width), loaded[start], code.get(total, width))
-                        code.set(total, product)
-            write = code.add(code.multiply(y, down * grid.write_down), code.multiply(x, right * grid.write_right))
+                        total, number = sums[pixel, start], _repeated(code, numbers, fold, width)
+                        code.set(total, code.multiply_add(number, loaded[start], code.get(total, width * fold)))
+            write = code.add(code.multiply(y, grid.write_down), code.multiply(x, grid.write_right))
             target = code.at(out, code.add(write, places(kind)))
             for (pixel, start), total in sums.items():
-                value = _activated(code, code.get(total, dict(vectors)[start]), activation)
-                code.store(value, code.at(target, pixel[0] * grid.write_down + pixel[1] * grid.write_right + start))
+                width = dict(vectors)[start]
+                value = code.get(total, width * fold)
+                value = _added(code, [code.picked(value, range(each, width * fold, fold)) for each in range(fold)])
+                if bias is not None:
+                    value = _added(code, [value, code.load(code.at(bias, start), width)])
+                place = pixel[0] * grid.write_down + pixel[1] * grid.write_right + start
+                code.store(_activated(code, value, activation), code.at(target, place))
 
 
-def _scatter(
-    code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, activation: str, working: Any
-) -> None:
+@contextmanager
+def _starts(code: Code, count: int, length: int) -> Iterator[Any]:
+    """Where each part of that length begins; the last overlaps the one before it rather than reach beyond `count`."""
+    with code.loop(-(-count // length)) as part:
+        yield code.smaller(code.multiply(part, length), count - length)
+
+
+def _repeated(code: Code, numbers: Any, fold: int, width: int) -> Any:
+    """The `fold` floats at a pointer, over and over: a, b, a, b, ..."""
+    if fold == 1:
+        return code.spread(code.scalar(numbers), width)
+    return code.picked(code.load(numbers, fold), [*range(fold)] * width)
+
+
+def _added(code: Code, values: Sequence[Any]) -> Any:
+    return reduce(code.builder.fadd, values)
+
+
+def _scatter(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, working: Any) -> None:
     """What `_up` does, for few channels C: each pixel of small is added to the k x k x C numbers that it tells of.
 
     weight is [n, k, k, C], so that one vector has several taps.
@@ -266,8 +328,7 @@ def _scatter(
     height, width, channels = of.large
     inputs, space, padded = of.small[2], _Padded.small(of), _Padded.large(of)
     patch, row = of.kernel**2 * channels, of.kernel * channels
-    large, patches, grid = working, code.at(working, padded.floats), _patches(of)
-    right = grid.width
+    large, patches = working, code.at(working, padded.floats)
     value = None if bias is None else [code.scalar(code.at(bias, channel)) for channel in range(channels)]
     if value is None or channels == 1:
         code.fill(large, padded.floats, value and value[0])
@@ -275,61 +336,83 @@ def _scatter(
         with code.loop(padded.floats // channels) as pixel:
             for channel, scalar in enumerate(value):
                 code.store(scalar, code.at(large, code.add(code.multiply(pixel, channels), channel)))
-    one = [(0, [(space.first, 0)])]
-    with code.loop(of.small[0]) as y, code.loop(of.small[1] // right) as x:
-        read = code.add(code.multiply(y, space.row), code.multiply(x, right * inputs))
-        _gather(code, grid, code.at(small, read), weight, None, patches, inputs, patch, one, "")
-        first = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, right * of.stride * channels))
-        corner = code.at(large, first)
-        for pixel in range(right):
+
+    def tell(y: Any, x: Any, count: int) -> None:
+        """Of so many pixels from (y, x) on."""
+        read = code.add(code.multiply(y, space.row), code.multiply(x, inputs))
+        grid, one = _Grid(1, count, 0, inputs, 0, patch), [(0, [(space.first, 0)])]
+        _gather(code, grid, code.at(small, read), weight, None, patches, inputs, patch, 1, one, "")
+        first = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
+        with code.loop(count) as pixel:
+            corner = code.at(large, code.add(first, code.multiply(pixel, of.stride * channels)))
+            told = code.at(patches, code.multiply(pixel, patch))
             for ky in range(of.kernel):
                 for start, size in widths(row):
-                    target = code.at(corner, pixel * of.stride * channels + ky * padded.row + start)
-                    told = code.load(code.at(patches, pixel * patch + ky * row + start), size)
-                    code.store(code.builder.fadd(code.load(target, size), told), target)
+                    target, value = code.at(corner, ky * padded.row + start), code.at(told, ky * row + start)
+                    code.store(_added(code, [code.load(target, size), code.load(value, size)]), target)
+
+    count = _patches_at_once(of)
+    whole, rest = of.small[1] // count, of.small[1] % count
+    with code.loop(of.small[0]) as y:
+        with code.loop(whole) as part:
+            tell(y, code.multiply(part, count), count)
+        if rest:
+            tell(y, whole * count, rest)
     with code.loop(height) as y:
         source = code.at(large, code.add(code.multiply(y, padded.row), padded.first))
         target = code.at(out, code.multiply(y, width * channels))
         for at, size in _along(code, width * channels):
-            code.store(_activated(code, code.load(code.at(source, at), size), activation), code.at(target, at))
+            code.store(code.load(code.at(source, at), size), code.at(target, at))
 
 
 def _weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: Any) -> None:
-    """out[ky, kx, C, n] += sum over y and x of large[S y + ky, S x + kx, C] small[y, x, n]"""
+    """out[ky, kx, C, n] += sum over y and x of large[S y + ky, S x + kx, C] small[y, x, n]
+
+    With a fold, out is [ky, kx, C / fold, n, fold].
+    """
     height, width, outputs = of.small
     channels, space, padded = of.large[2], _Padded.small(of), _Padded.large(of)
-    rows = [ky * padded.row + kx * channels + c for ky, kx in of.taps() for c in range(channels)]
-    parts = widths(outputs)
+    fold, parts = _fold(channels, outputs), widths(outputs)
+    line = range(0, of.kernel * channels, fold)  # of a window
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
         most = 1 << (registers() // len(vectors)).bit_length() - 1  # rows at a time, whose sums are kept in registers
+        lines, length = max(1, most // len(line)), _even(len(line), most)
         patterns: dict[tuple[int, ...], list[tuple[int, int]]] = {}  # rows that lie alike are one loop
-        for first in range(0, len(rows), most):
-            some = rows[first : first + most]
-            patterns.setdefault(tuple(row - some[0] for row in some), []).append((some[0], first * outputs))
+        for ky in range(0, of.kernel, lines):
+            for first in range(0, len(line), length):
+                some = [
+                    y * padded.row + c for y in range(min(lines, of.kernel - ky)) for c in line[first : first + length]
+                ]
+                place = (ky * len(line) + first) * outputs * fold
+                pattern = tuple(row - some[0] for row in some)
+                patterns.setdefault(pattern, []).append((ky * padded.row + some[0], place))
         for pattern, chunks in patterns.items():
             reads, writes = code.table([read for read, _ in chunks]), code.table([write for _, write in chunks])
             with code.loop(len(chunks)) as chunk:
                 corner, target = code.at(large, reads(chunk)), code.at(out, writes(chunk))
                 sums = {
-                    (number, start): code.variable(code.load(code.at(target, number * outputs + start), size))
+                    (number, start): code.variable(
+                        code.load(code.at(target, number * outputs * fold + start), size * fold)
+                    )
                     for number in range(len(pattern))
                     for start, size in vectors
                 }
                 with code.loop(height) as y, code.loop(width) as x:
                     at = code.add(code.multiply(y, space.row), code.multiply(x, outputs))
-                    gradient = code.at(small, code.add(at, space.first))
+                    gradients = code.at(small, code.add(at, space.first))
                     at = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
                     pixel = code.at(corner, at)
-                    loaded = {start: code.load(code.at(gradient, start), size) for start, size in vectors}
+                    loaded = {}
+                    for start, size in vectors:
+                        value = code.load(code.at(gradients, start), size)
+                        loaded[start] = code.picked(value, [each // fold for each in range(size * fold)])
                     for number, distance in enumerate(pattern):
-                        scalar = code.scalar(code.at(pixel, distance))
                         for start, size in vectors:
-                            total = sums[number, start]
-                            factor = code.spread(scalar, size)
-                            code.set(total, code.multiply_add(factor, loaded[start], code.get(total, size)))
+                            total, factor = sums[number, start], _repeated(code, code.at(pixel, distance), fold, size)
+                            code.set(total, code.multiply_add(factor, loaded[start], code.get(total, size * fold)))
                 for (number, start), total in sums.items():
-                    value = code.get(total, dict(vectors)[start])
-                    code.store(value, code.at(target, number * outputs + start))
+                    value = code.get(total, dict(vectors)[start] * fold)
+                    code.store(value, code.at(target, number * outputs * fold + start))
 
 
 def _pad(code: Code, image: Any, out: Any, space: _Padded, after: Any = None, activation: str = "") -> None:
@@ -343,6 +426,13 @@ def _pad(code: Code, image: Any, out: Any, space: _Padded, after: Any = None, ac
             if activation:
                 value = _through(code, value, code.load(code.at(after, code.add(row, at)), size), activation)
             code.store(value, code.at(target, at))
+
+
+def _activate(code: Code, image: Any, floats: int, activation: str) -> None:
+    if activation:
+        for at, size in _along(code, floats):
+            place = code.at(image, at)
+            code.store(_activated(code, code.load(place, size), activation), place)
 
 
 def _along(code: Code, floats: int) -> Any:
@@ -360,18 +450,19 @@ def _sum(code: Code, image: Any, space: _Padded, out: Any) -> None:
     height, width, channels = space.size
     apart = next(count for count in (4, 2, 1) if width % count == 0)  # sums that need not wait for each other
     for start, size in widths(channels):
-        sums = [code.variable(code.constant(0.0, size)) for _ in range(apart)]
-        with code.loop(height) as y, code.loop(width // apart) as x:
-            at = code.add(code.multiply(y, space.row), code.multiply(x, apart * channels))
-            pixel = code.at(image, code.add(at, space.first + start))
-            for number, total in enumerate(sums):
-                value = code.load(code.at(pixel, number * channels), size)
-                code.set(total, code.builder.fadd(code.get(total, size), value))
+        total = code.variable(code.constant(0.0, size))  # of rows, so that no sum is long
+        with code.loop(height) as y:
+            row = [code.variable(code.constant(0.0, size)) for _ in range(apart)]
+            with code.loop(width // apart) as x:
+                at = code.add(code.multiply(y, space.row), code.multiply(x, apart * channels))
+                pixel = code.at(image, code.add(at, space.first + start))
+                for number, part in enumerate(row):
+                    value = code.load(code.at(pixel, number * channels), size)
+                    code.set(part, _added(code, [code.get(part, size), value]))
+            along = _added(code, [code.get(part, size) for part in row])
+            code.set(total, _added(code, [code.get(total, size), along]))
         target = code.at(out, start)
-        value = code.load(target, size)
-        for total in sums:
-            value = code.builder.fadd(value, code.get(total, size))
-        code.store(value, target)
+        code.store(_added(code, [code.load(target, size), code.get(total, size)]), target)
 
 
 def _activated(code: Code, x: Any, activation: str) -> Any:

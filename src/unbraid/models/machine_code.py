@@ -62,6 +62,10 @@ class Code:
     def multiply(self, a: Index, b: Index) -> Any:
         return self.builder.mul(self.index(a), self.index(b))
 
+    def smaller(self, a: Index, b: Index) -> Any:
+        a, b = self.index(a), self.index(b)
+        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
+
     def at(self, pointer: Any, distance: Index) -> Any:
         return self.builder.gep(pointer, [self.index(distance)], source_etype=FLOAT)
 
@@ -119,6 +123,11 @@ class Code:
         nothing = ir.Constant(ir.VectorType(FLOAT, width), ir.Undefined)
         first = self.builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
         return self.builder.shuffle_vector(first, nothing, _ints(0, width))
+
+    def picked(self, vector: Any, places: Sequence[int]) -> Any:
+        """The vector of what stands at these places of another."""
+        mask = ir.Constant(ir.VectorType(_INT, len(places)), list(places))
+        return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
     def constant(self, value: float, width: int) -> Any:
         return ir.Constant(ir.VectorType(FLOAT, width), [value] * width)
