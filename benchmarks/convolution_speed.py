@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from unbraid import runs
 from unbraid.files import write_json
 from unbraid.models import acceleration
+from unbraid.models.convolution_kernels import backward_kernel, forward_kernel
 from unbraid.processors import cores, threads
 from unbraid.surroundings import denormals_flushed, memory_kept
 
@@ -35,8 +36,11 @@ def layers(net: str, batch: int) -> list[tuple[nn.Sequential, tuple[int, ...]]]:
     of = train_speed.config(net, batch)
     model = runs.build_model(of, runs.load_data(of).image_shape)
     shapes: dict[nn.Module, tuple[int, ...]] = {}
-    for layer in model.modules():
-        layer.register_forward_hook(lambda layer, given, made: shapes.setdefault(layer, tuple(given[0].shape)))
+
+    def seen(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        shapes[layer] = tuple(given[0].shape)
+
+    hooks = [layer.register_forward_pre_hook(seen) for layer in model.modules() if isinstance(layer, _CONVOLUTIONS)]
     with torch.no_grad():
         model(torch.zeros(batch, *model.image_shape), torch.zeros(batch, of.latent_dim))
     found = []
@@ -46,8 +50,8 @@ def layers(net: str, batch: int) -> list[tuple[nn.Sequential, tuple[int, ...]]]:
             if isinstance(layer, _CONVOLUTIONS):
                 follows = [after] if isinstance(after, nn.ReLU | nn.ELU) else []
                 found.append((nn.Sequential(layer, *follows), shapes[layer]))
-    for layer in model.modules():
-        layer._forward_hooks.clear()
+    for hook in hooks:
+        hook.remove()
     return found
 
 
@@ -72,6 +76,8 @@ def compare(layer: nn.Sequential, shape: tuple[int, ...], of_images: bool, round
         x.grad = None
         return out
 
+    for kernels in (forward_kernel, backward_kernel):
+        kernels.cache_clear()
     began = time.perf_counter()
     train(ours)
     first = time.perf_counter() - began

@@ -25,7 +25,7 @@ FLOORS = (
     "__main__",
 )
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms.split()}
-ONLY_IN = {"matplotlib": {"figures"}, "ray": {"study"}, "pickle": set()}
+ONLY_IN = {"llvmlite": {"models"}, "matplotlib": {"figures"}, "ray": {"study"}, "pickle": set()}
 
 Arrow = tuple[str, str]  # (importing file, imported module), both as paths from the package: "data/balls", "runs"
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from unbraid.errors import UnbraidError
-from unbraid.models.fast_convolution import DoneELU, DoneReLU, FastConv2d, FastConvTranspose2d
+from unbraid.models.activations import DoneELU, DoneReLU
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
 from unbraid.models.fast_linear import FastLinear
 
 OPSET = 18
@@ -68,9 +69,7 @@ def _convolution(operator: str) -> Callable[[Graph, str, Any], str]:
         }
         if any(layer.output_padding):
             attributes["output_padding"] = layer.output_padding
-        made = graph.add(operator, graph.value, *graph.parameters(name, layer), **attributes)
-        activation = getattr(layer, "activation", "")
-        return graph.add(activation.capitalize(), made) if activation else made
+        return graph.add(operator, graph.value, *graph.parameters(name, layer), **attributes)
 
     return add
 
@@ -96,8 +95,8 @@ def _relu(graph: Graph, name: str, layer: nn.ReLU) -> str:
     return graph.add("Relu", graph.value)
 
 
-def _done(graph: Graph, name: str, layer: nn.Module) -> str:
-    return graph.value
+def _elu(graph: Graph, name: str, layer: nn.ELU) -> str:
+    return graph.add("Elu", graph.value, alpha=layer.alpha)
 
 
 # The layers of our architectures. A net with others takes the way through torch.onnx.
@@ -112,9 +111,9 @@ LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Unflatten: _unflatten,
     nn.PixelShuffle: _pixel_shuffle,
     nn.ReLU: _relu,
-    DoneReLU: _done,
-    nn.ELU: lambda graph, name, layer: graph.add("Elu", graph.value, alpha=layer.alpha),
-    DoneELU: _done,
+    DoneReLU: _relu,  # our graphs apply each activation where it stands
+    nn.ELU: _elu,
+    DoneELU: _elu,
     nn.Tanh: lambda graph, name, layer: graph.add("Tanh", graph.value),
 }
 

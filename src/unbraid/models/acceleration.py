@@ -1,18 +1,16 @@
 """Kernels that are faster on a CPU than torch's choice: which, when, and put into a network."""
 
-from collections import Counter
 from functools import cache
 from importlib.util import find_spec
-from itertools import pairwise
 
 import torch
 from torch import nn
 
-from unbraid.models.fast_convolution import DoneELU, DoneReLU, FastConv2d, FastConvTranspose2d, fits
+from unbraid.models.activations import take_activations
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, fits
 from unbraid.models.fast_linear import FastLinear
 
 _WORTH_IT = 1 << 14  # weights of a dense layer; a smaller product takes as long as the call
-_DONE: dict[type[nn.Module], tuple[str, type[nn.Module]]] = {nn.ReLU: ("relu", DoneReLU), nn.ELU: ("elu", DoneELU)}
 
 
 def has_dense() -> bool:
@@ -50,10 +48,4 @@ def _convolve(network: nn.Module) -> None:
             layer.__class__ = FastConv2d
         elif type(layer) is nn.ConvTranspose2d and fits(layer):
             layer.__class__ = FastConvTranspose2d
-    uses = Counter(layer for module in network.modules() for layer in module._modules.values())
-    chains = [chain for chain in network.modules() if type(chain) is nn.Sequential]
-    for first, second in (pair for chain in chains for pair in pairwise(chain)):
-        alone = uses[first] == uses[second] == 1  # the same layer may stand elsewhere too
-        plain = type(second) in _DONE and getattr(second, "alpha", 1.0) == 1.0
-        if alone and plain and isinstance(first, FastConv2d | FastConvTranspose2d):
-            first.activation, second.__class__ = _DONE[type(second)]
+    take_activations(network, (FastConv2d, FastConvTranspose2d))

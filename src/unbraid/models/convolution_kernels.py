@@ -73,10 +73,11 @@ class _Padded:
     @classmethod
     def large(cls, of: Convolution) -> "_Padded":
         """As far as windows reach."""
-        height, width, _ = of.large
-        reach = [max(pixels + of.padding, (windows - 1) * of.stride + of.kernel) for pixels, windows in
-                 ((height, of.small[0]), (width, of.small[1]))]  # fmt: skip
-        return cls(of.large, of.padding, *reach)
+        height, width = (
+            max(of.padding + pixels, (windows - 1) * of.stride + of.kernel)
+            for pixels, windows in zip(of.large[:2], of.small[:2], strict=True)
+        )
+        return cls(of.large, of.padding, height, width)
 
     @classmethod
     def small(cls, of: Convolution) -> "_Padded":
@@ -91,9 +92,9 @@ class _Padded:
         return cls(of.small, before, height, width)
 
 
-def pays(of: Convolution) -> bool:
-    """Whether its channels fill vectors: an odd number, such as 31 = 16 + 8 + 4 + 2 + 1, is better off in torch."""
-    return all(len(widths(channels % lanes())) <= 2 for channels in (of.large[2], of.small[2]))
+def fill_vectors(channels: int) -> bool:
+    """Nearly: the rest beside whole vectors is two smaller ones at most. 15 = 8 + 4 + 2 + 1 is better off in torch."""
+    return len(widths(channels % lanes())) <= 2
 
 
 @lru_cache(_KERNELS)
@@ -184,12 +185,12 @@ def arranged(of: Convolution, weight: Tensor, up: bool) -> Tensor:
     return weight.contiguous()
 
 
-def gradient(of: Convolution, weight: Tensor) -> Tensor:
-    """[n, C, k, k] from a gradient as the kernel leaves it, any shape."""
+def as_weight(of: Convolution, gradient: Tensor) -> Tensor:
+    """[n, C, k, k] of the floats in which the backward kernel leaves the weight's gradient."""
     inputs, outputs = of.large[2], of.small[2]
     fold = _fold(inputs, outputs)
-    weight = weight.view(of.kernel, of.kernel, inputs // fold, outputs, fold).transpose(3, 4)
-    return weight.reshape(of.kernel, of.kernel, inputs, outputs).permute(3, 2, 0, 1)
+    gradient = gradient.view(of.kernel, of.kernel, inputs // fold, outputs, fold).transpose(3, 4)
+    return gradient.reshape(of.kernel, of.kernel, inputs, outputs).permute(3, 2, 0, 1)
 
 
 def _down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
@@ -268,7 +269,7 @@ def _gather(
     weights = code.table([place for _, taps in classes for _, place in taps])
     parts = widths(outputs)
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
-        down, right = grid.tile(min(registers() // len(vectors), 16))
+        down, right = grid.tile(min(registers() // len(vectors), 16))  # more would not be quicker, only longer code
         pixels = [(y, x) for y in range(down) for x in range(right)]
         with (
             code.loop(len(classes)) as kind,
@@ -289,15 +290,15 @@ def _gather(
                     numbers = code.at(taken, pixel[0] * grid.read_down + pixel[1] * grid.read_right)
                     for start, width in vectors:
                         total, number = sums[pixel, start], _repeated(code, numbers, fold, width)
-                        code.set(total, code.multiply_add(number, loaded[start], code.get(total, width * fold)))
+                        code.set(total, code.multiply_add(number, loaded[start], code.get(total)))
             write = code.add(code.multiply(y, grid.write_down), code.multiply(x, grid.write_right))
             target = code.at(out, code.add(write, places(kind)))
             for (pixel, start), total in sums.items():
-                width = dict(vectors)[start]
-                value = code.get(total, width * fold)
-                value = _added(code, [code.picked(value, range(each, width * fold, fold)) for each in range(fold)])
+                value = code.get(total)
+                of_each = [range(each, value.type.count, fold) for each in range(fold)]
+                value = _added(code, [code.picked(value, places) for places in of_each])
                 if bias is not None:
-                    value = _added(code, [value, code.load(code.at(bias, start), width)])
+                    value = _added(code, [value, code.load(code.at(bias, start), value.type.count)])
                 place = pixel[0] * grid.write_down + pixel[1] * grid.write_right + start
                 code.store(_activated(code, value, activation), code.at(target, place))
 
@@ -329,12 +330,12 @@ def _scatter(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, ou
     inputs, space, padded = of.small[2], _Padded.small(of), _Padded.large(of)
     patch, row = of.kernel**2 * channels, of.kernel * channels
     large, patches = working, code.at(working, padded.floats)
-    value = None if bias is None else [code.scalar(code.at(bias, channel)) for channel in range(channels)]
-    if value is None or channels == 1:
-        code.fill(large, padded.floats, value and value[0])
+    biases = [] if bias is None else [code.scalar(code.at(bias, channel)) for channel in range(channels)]
+    if len(biases) < 2:
+        code.fill(large, padded.floats, *biases)
     else:
         with code.loop(padded.floats // channels) as pixel:
-            for channel, scalar in enumerate(value):
+            for channel, scalar in enumerate(biases):
                 code.store(scalar, code.at(large, code.add(code.multiply(pixel, channels), channel)))
 
     def tell(y: Any, x: Any, count: int) -> None:
@@ -361,7 +362,7 @@ def _scatter(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, ou
     with code.loop(height) as y:
         source = code.at(large, code.add(code.multiply(y, padded.row), padded.first))
         target = code.at(out, code.multiply(y, width * channels))
-        for at, size in _along(code, width * channels):
+        for at, size in code.along(width * channels):
             code.store(code.load(code.at(source, at), size), code.at(target, at))
 
 
@@ -375,7 +376,8 @@ def _weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: A
     fold, parts = _fold(channels, outputs), widths(outputs)
     line = range(0, of.kernel * channels, fold)  # of a window
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
-        most = 1 << (registers() // len(vectors)).bit_length() - 1  # rows at a time, whose sums are kept in registers
+        # Rows at a time, whose sums stay in registers: a power of two, as channels mostly are, so that no part is left.
+        most = 1 << (registers() // len(vectors)).bit_length() - 1
         lines, length = max(1, most // len(line)), _even(len(line), most)
         patterns: dict[tuple[int, ...], list[tuple[int, int]]] = {}  # rows that lie alike are one loop
         for ky in range(0, of.kernel, lines):
@@ -409,10 +411,9 @@ def _weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: A
                     for number, distance in enumerate(pattern):
                         for start, size in vectors:
                             total, factor = sums[number, start], _repeated(code, code.at(pixel, distance), fold, size)
-                            code.set(total, code.multiply_add(factor, loaded[start], code.get(total, size * fold)))
+                            code.set(total, code.multiply_add(factor, loaded[start], code.get(total)))
                 for (number, start), total in sums.items():
-                    value = code.get(total, dict(vectors)[start] * fold)
-                    code.store(value, code.at(target, number * outputs * fold + start))
+                    code.store(code.get(total), code.at(target, number * outputs * fold + start))
 
 
 def _pad(code: Code, image: Any, out: Any, space: _Padded, after: Any = None, activation: str = "") -> None:
@@ -421,7 +422,7 @@ def _pad(code: Code, image: Any, out: Any, space: _Padded, after: Any = None, ac
     with code.loop(height) as y:
         row = code.multiply(y, width * channels)
         source, target = code.at(image, row), code.at(out, code.add(code.multiply(y, space.row), space.first))
-        for at, size in _along(code, width * channels):
+        for at, size in code.along(width * channels):
             value = code.load(code.at(source, at), size)
             if activation:
                 value = _through(code, value, code.load(code.at(after, code.add(row, at)), size), activation)
@@ -430,19 +431,9 @@ def _pad(code: Code, image: Any, out: Any, space: _Padded, after: Any = None, ac
 
 def _activate(code: Code, image: Any, floats: int, activation: str) -> None:
     if activation:
-        for at, size in _along(code, floats):
+        for at, size in code.along(floats):
             place = code.at(image, at)
             code.store(_activated(code, code.load(place, size), activation), place)
-
-
-def _along(code: Code, floats: int) -> Any:
-    """Places and widths of the vectors of a line; what is written in this loop is run for each."""
-    wide = floats // lanes()
-    if wide:
-        with code.loop(wide) as index:
-            yield code.multiply(index, lanes()), lanes()
-    for start, width in widths(floats % lanes()):
-        yield code.index(wide * lanes() + start), width
 
 
 def _sum(code: Code, image: Any, space: _Padded, out: Any) -> None:
@@ -458,11 +449,11 @@ def _sum(code: Code, image: Any, space: _Padded, out: Any) -> None:
                 pixel = code.at(image, code.add(at, space.first + start))
                 for number, part in enumerate(row):
                     value = code.load(code.at(pixel, number * channels), size)
-                    code.set(part, _added(code, [code.get(part, size), value]))
-            along = _added(code, [code.get(part, size) for part in row])
-            code.set(total, _added(code, [code.get(total, size), along]))
+                    code.set(part, _added(code, [code.get(part), value]))
+            along = _added(code, [code.get(part) for part in row])
+            code.set(total, _added(code, [code.get(total), along]))
         target = code.at(out, start)
-        code.store(_added(code, [code.load(target, size), code.get(total, size)]), target)
+        code.store(_added(code, [code.load(target, size), code.get(total)]), target)
 
 
 def _activated(code: Code, x: Any, activation: str) -> Any:
@@ -482,7 +473,7 @@ def _expm1(code: Code, x: Any) -> Any:
     def constant(value: float) -> Any:
         return code.constant(value, width)
 
-    x = code.select(x, "<", 0.0, code.select(x, ">", -30.0, x, constant(-30.0)), constant(0.0))  # below, it is -1
+    x = code.select(x, ">", -30.0, x, constant(-30.0))  # below, it is -1; above 0 nobody looks at it
     whole = code.rounded(builder.fmul(x, constant(1 / math.log(2))))
     rest = code.multiply_add(whole, constant(-_LN2_HIGH), x)
     rest = code.multiply_add(whole, constant(-_LN2_LOW), rest)

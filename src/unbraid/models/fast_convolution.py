@@ -1,29 +1,29 @@
 """Convolutions on the CPU, each with the activation after it, by kernels made for their sizes."""
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unbraid.models.activations import followed, is_plain
 from unbraid.models.transformed import transformed
 
 if TYPE_CHECKING:
     from unbraid.models.convolution_kernels import Convolution
 
-_MOST_CHANNELS, _MOST_WEIGHTS = 128, 1 << 18  # beyond, weights fill the cache that images should lie in
+_MOST_WEIGHTS = 1 << 18  # beyond, they fill the cache that images should lie in
 
 
 def fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    """Whether there are kernels for such a layer, whatever the images' size."""
-    pairs = layer.kernel_size, layer.stride, layer.padding, layer.output_padding
-    alike = all(isinstance(pair, tuple) and len(set(pair)) == 1 for pair in pairs)
-    if not alike or int(layer.padding[0]) < 0 or layer.output_padding[0] >= layer.stride[0]:
+    """Whether there are kernels for such a layer, whatever the images' size; asked where there are any kernels."""
+    from unbraid.models.convolution_kernels import fill_vectors
+
+    square = len({*layer.kernel_size}) == len({*layer.output_padding}) == 1
+    if not (is_plain(layer) and square and layer.weight.numel() <= _MOST_WEIGHTS):
         return False
-    plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
-    small = max(layer.in_channels, layer.out_channels) <= _MOST_CHANNELS and layer.weight.numel() <= _MOST_WEIGHTS
-    return plain and small and layer.bias is not None
+    known = int(layer.padding[0]) >= 0 and layer.output_padding[0] < layer.stride[0]  # others torch refuses
+    return known and fill_vectors(layer.in_channels) and fill_vectors(layer.out_channels)
 
 
 class FastConv2d(nn.Conv2d):
@@ -32,10 +32,10 @@ class FastConv2d(nn.Conv2d):
     activation = ""
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = _kernel(self, x, None)
-        if kernel is None:
-            return _followed(super().forward(x), self.activation)
-        return _Convolution.apply(x, self.weight, self.bias, kernel)
+        of = _asked(self, x, None)
+        if of is None:
+            return followed(super().forward(x), self.activation)
+        return _Convolution.apply(x, self.weight, self.bias, of)
 
 
 class FastConvTranspose2d(nn.ConvTranspose2d):
@@ -44,31 +44,13 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
     activation = ""
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
-        kernel = None if output_size is not None else _kernel(self, x, self.output_padding[0])
-        if kernel is None:
-            return _followed(super().forward(x, output_size), self.activation)
-        return _Convolution.apply(x, self.weight, self.bias, kernel)
+        of = None if output_size is not None else _asked(self, x, self.output_padding[0])
+        if of is None:
+            return followed(super().forward(x, output_size), self.activation)
+        return _Convolution.apply(x, self.weight, self.bias, of)
 
 
-class DoneReLU(nn.ReLU):
-    """Lets through what the convolution before it has done."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input
-
-
-class DoneELU(nn.ELU):
-    """Lets through what the convolution before it has done."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input
-
-
-def _followed(x: Tensor, activation: str) -> Tensor:
-    return getattr(F, activation)(x) if activation else x
-
-
-def _kernel(layer: FastConv2d | FastConvTranspose2d, x: Tensor, output_padding: int | None) -> "Convolution | None":
+def _asked(layer: FastConv2d | FastConvTranspose2d, x: Tensor, output_padding: int | None) -> "Convolution | None":
     """What is asked of the layer; None where there is no kernel for it, and torch's own is needed.
 
     Kernels take addresses of floats, so whatever is not simply that must not come near them. output_padding: of a
@@ -88,7 +70,7 @@ def _is_array(x: Any) -> bool:
     return there and x.dtype == torch.float32 and not x.is_neg()
 
 
-@cache
+@lru_cache(1024)
 def _convolution(
     image: tuple[int, int, int],
     weight: tuple[int, int, int, int],
@@ -98,8 +80,8 @@ def _convolution(
     output_padding: int | None,
     activation: str,
 ) -> "Convolution | None":
-    """None where torch would object, where a stride leaves pixels over, and where channels do not fill vectors."""
-    from unbraid.models.convolution_kernels import Convolution, pays
+    """None where torch would object, and where a stride leaves pixels over."""
+    from unbraid.models.convolution_kernels import Convolution
 
     (channels, *sides), kernel = image, weight[-1]
     if output_padding is None:
@@ -112,8 +94,9 @@ def _convolution(
         return None
     given, made = (sides[0], sides[1], inputs), (made_sides[0], made_sides[1], outputs)
     large, small = (given, made) if output_padding is None else (made, given)
-    found = Convolution(output_padding is not None, large, small, kernel, stride, padding, activation)
-    return found if pays(found) and not any(pixels % stride for pixels in large[:2]) else None
+    if any(pixels % stride for pixels in large[:2]):
+        return None
+    return Convolution(output_padding is not None, large, small, kernel, stride, padding, activation)
 
 
 class _Convolution(torch.autograd.Function):
@@ -126,7 +109,7 @@ class _Convolution(torch.autograd.Function):
         size = len(x), channels, height, width
         out = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
         run, space = forward_kernel(of)
-        shares = torch.get_num_threads()
+        shares = min(len(x), torch.get_num_threads())
         arrays = x, arranged(of, weight, of.transposed), bias.contiguous(), out, x.new_empty(shares * space)
         run(len(x), shares, [array.data_ptr() for array in arrays])
         ctx.of = of
@@ -136,14 +119,14 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from unbraid.models.convolution_kernels import arranged, backward_kernel, gradient
+        from unbraid.models.convolution_kernels import arranged, as_weight, backward_kernel
 
         of, of_images, of_weights = ctx.of, ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
         x, weight, out = ctx.saved_tensors
         x, grad = _channels_last(x), _channels_last(grad)  # x again, since hooks may save it in another layout
         out = None if out is None else _channels_last(out)
         run, space = backward_kernel(of, of_images, of_weights)
-        shares = torch.get_num_threads()
+        shares = min(len(x), torch.get_num_threads())
         for_x = torch.empty_like(x) if of_images else None
         for_weight = x.new_empty(shares, of.weights) if of_weights else None
         for_bias = x.new_empty(shares, of.made[2]) if of_weights else None
@@ -152,7 +135,7 @@ class _Convolution(torch.autograd.Function):
         run(len(x), shares, [0 if array is None else array.data_ptr() for array in arrays])
         if for_weight is None or for_bias is None:
             return for_x, None, None, None
-        return for_x, gradient(of, _together(for_weight)), _together(for_bias), None
+        return for_x, as_weight(of, _together(for_weight)), _together(for_bias), None
 
 
 def _channels_last(images: Tensor) -> Tensor:

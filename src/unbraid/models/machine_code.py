@@ -16,6 +16,7 @@ import torch
 from llvmlite import binding, ir
 
 FLOAT, POINTER = ir.FloatType(), ir.PointerType()
+_ZERO = ir.Constant(FLOAT, 0.0)
 _INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
 
@@ -79,7 +80,7 @@ class Code:
         head, body, end = (builder.function.append_basic_block() for _ in range(3))
         builder.branch(head)
         builder.position_at_end(head)
-        current = builder.load(counter, typ=_INDEX)
+        current = self.get(counter)
         builder.cbranch(builder.icmp_signed("<", current, self.index(stop)), body, end)
         builder.position_at_end(body)
         yield current
@@ -94,8 +95,8 @@ class Code:
         self.builder.store(value, place)
         return place
 
-    def get(self, variable: Any, width: int) -> Any:
-        return self.builder.load(variable, typ=ir.VectorType(FLOAT, width))
+    def get(self, variable: Any) -> Any:
+        return self.builder.load(variable, typ=variable.allocated_type)
 
     def set(self, variable: Any, value: Any) -> None:
         self.builder.store(value, variable)
@@ -149,14 +150,18 @@ class Code:
         test = self.builder.fcmp_ordered(comparison, a, self.constant(b, a.type.count))
         return self.builder.select(test, yes, no)
 
-    def fill(self, pointer: Any, count: int, value: Any = None) -> None:
-        """With a scalar; zeros by default."""
-        wide, rest = count // lanes(), count % lanes()
-        scalar = ir.Constant(FLOAT, 0.0) if value is None else value
-        with self.loop(wide) as index:
-            self.store(self.spread(scalar, lanes()), self.at(pointer, self.multiply(index, lanes())))
-        for start, width in widths(rest):
-            self.store(self.spread(scalar, width), self.at(pointer, wide * lanes() + start))
+    def along(self, count: int) -> Iterator[tuple[Any, int]]:
+        """(place, width) of the vectors of so many floats in a row; what is written in this loop is run for each."""
+        whole = count // lanes()
+        if whole:
+            with self.loop(whole) as number:
+                yield self.multiply(number, lanes()), lanes()
+        for start, width in widths(count % lanes()):
+            yield self.index(whole * lanes() + start), width
+
+    def fill(self, pointer: Any, count: int, scalar: Any = _ZERO) -> None:
+        for place, width in self.along(count):
+            self.store(self.spread(scalar, width), self.at(pointer, place))
 
     def _intrinsic(self, name: str, kind: Any, arguments: int) -> Any:
         return _declared(self.builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind] * arguments)
@@ -229,6 +234,7 @@ def _compiled(module: ir.Module) -> binding.ExecutionEngine:
 
 
 def _machine() -> binding.TargetMachine:
+    """Another each time: an engine owns its own."""
     for name, address in (_openmp() or {}).items():
         binding.add_symbol(name, address)
     binding.initialize_native_target()
@@ -244,12 +250,11 @@ def _machine() -> binding.TargetMachine:
 @cache
 def _openmp() -> dict[str, int] | None:
     """Addresses of what starts torch's own threads, so that there are no others beside them; None where it has none."""
-    folder = Path(torch.__file__).parent / "lib"
-    for library in folder.glob("libtorch_cpu.so"):
-        with_its_own = ctypes.CDLL(str(library))  # looks in what it is linked with too
-        if all(hasattr(with_its_own, name) for name in _OPENMP):
-            return {name: _address(getattr(with_its_own, name)) for name in _OPENMP}
-    return None
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    if not library.exists():
+        return None
+    torchs = ctypes.CDLL(str(library))  # looks in what it is linked with too
+    return {name: _address(getattr(torchs, name)) for name in _OPENMP} if hasattr(torchs, _OPENMP[0]) else None
 
 
 def _address(function: Any) -> int:

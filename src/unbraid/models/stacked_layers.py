@@ -4,8 +4,6 @@ Outside of vmap they are what they were. Convolutions take the activation that f
 dense layers are batched products whose gradients come out as the weights lie, which spares a copy of each.
 """
 
-from collections import Counter
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,49 +11,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unbraid.models import stacked_kernels
+from unbraid.models.activations import followed, is_plain, take_activations
 from unbraid.models.transformed import transformed
-
-_MOST_CHANNELS = 128  # of a tile
 
 
 def stack_well(network: nn.Module) -> None:
     """Gives the layers of `network` their kernels for stacks; the weights stay as they are."""
     for layer in network.modules():
-        if type(layer) is nn.Conv2d and _fits(layer):
+        if type(layer) is nn.Conv2d and is_plain(layer):
             layer.__class__ = StackedConv2d
-        elif type(layer) is nn.ConvTranspose2d and _fits(layer):
+        elif type(layer) is nn.ConvTranspose2d and is_plain(layer):
             layer.__class__ = StackedConvTranspose2d
         elif type(layer) is nn.Linear and layer.bias is not None:
             layer.__class__ = StackedLinear
-    chains = [list(chain) for chain in network.modules() if isinstance(chain, nn.Sequential)]
-    uses = Counter(layer for chain in chains for layer in chain)
-    for first, second in (pair for chain in chains for pair in pairwise(chain)):
-        fits = type(second) in _DONE and uses[first] == uses[second] == 1 and _is_plain(second)
-        if fits and isinstance(first, StackedConv2d | StackedConvTranspose2d):
-            first.activation, second.__class__ = _DONE[type(second)]
-
-
-def _fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    alike = isinstance(layer.padding, tuple) and len({*layer.padding}) == len({*layer.stride}) == 1
-    plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
-    return alike and plain and layer.bias is not None and max(layer.in_channels, layer.out_channels) <= _MOST_CHANNELS
-
-
-def _is_plain(activation: nn.Module) -> bool:
-    return getattr(activation, "alpha", 1.0) == 1.0  # of ELU, as the kernels have it
-
-
-class _DoneReLU(nn.ReLU):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if transformed() else super().forward(x)
-
-
-class _DoneELU(nn.ELU):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if transformed() else super().forward(x)
-
-
-_DONE: dict[type[nn.Module], tuple[str, type[nn.Module]]] = {nn.ReLU: ("relu", _DoneReLU), nn.ELU: ("elu", _DoneELU)}
+    take_activations(network, (StackedConv2d, StackedConvTranspose2d))
 
 
 class StackedConv2d(nn.Conv2d):
@@ -63,7 +32,7 @@ class StackedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if not transformed():
-            return super().forward(x)
+            return followed(super().forward(x), self.activation)
         how = self.stride[0], int(self.padding[0]), self.activation, None
         return _Member.apply(_Convolution, x, self.weight, self.bias, *how)
 
@@ -73,7 +42,7 @@ class StackedConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
         if not transformed() or output_size is not None:
-            return super().forward(x, output_size)
+            return followed(super().forward(x, output_size), self.activation)
         sizes = zip(x.shape[2:], self.kernel_size, self.output_padding, strict=True)
         stride, padding = self.stride[0], int(self.padding[0])
         size = tuple((pixels - 1) * stride - 2 * padding + k + more for pixels, k, more in sizes)

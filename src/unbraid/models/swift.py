@@ -10,8 +10,8 @@ def swift(image_shape: ImageShape, *, latent_dim: int = 10) -> VAE:
     """Convolutions 8x8 stride 4 -> 16, 4x4 stride 2 -> 32 and -> 64, FC 256, and the mirror of it; ReLU.
 
     Ours, not published: one layer does what the two early halvings of `burgess` do, where most of the time goes. At
-    64x64x1 with 10 latents 7.0 MFLOPs per image forward against 25 there, and a training step on a CPU takes about a
-    fifth. Sides are multiples of 16. Weights and biases start uniform in +-1/sqrt(fan_in).
+    64x64x1 with 10 latents 7.0 MFLOPs per image forward against 25 there. Sides are multiples of 16. Weights and biases
+    start uniform in +-1/sqrt(fan_in).
     """
     require_multiples("swift", image_shape, 16)
     channels, height, width = image_shape
@@ -39,8 +39,7 @@ def swift(image_shape: ImageShape, *, latent_dim: int = 10) -> VAE:
         nn.ReLU(),
         nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1),
         nn.ReLU(),
-        # Mirrors the first layer: each cell becomes 4x4 pixels. As a transposed convolution to one channel it would
-        # take a third of the whole step.
+        # Mirrors the first layer: each cell becomes 4x4 pixels, without a transposed convolution to one channel.
         nn.Conv2d(16, 16 * channels, 3, padding=1),
         nn.PixelShuffle(4),
     )

@@ -1,0 +1,67 @@
+"""Runs kernels on arrays that end, or begin, at a page that may not be touched; whatever is not set stays NaN.
+
+A process of its own, since an access beyond them ends it (tests/models/test_acceleration.py).
+"""
+
+import ctypes
+import mmap
+from math import nan, prod
+
+import torch
+from torch import Tensor
+
+from unbraid.models.convolution_kernels import Convolution, backward_kernel, forward_kernel
+
+IMAGES, SHARES = 3, 2
+SIZES = [  # large, small, kernel, stride, padding
+    ((8, 8, 1), (4, 4, 32), 4, 2, 1),
+    ((9, 7, 8), (9, 7, 8), 3, 1, 1),
+    ((6, 34, 20), (3, 17, 3), 4, 2, 1),
+    ((4, 6, 2), (2, 3, 4), 1, 2, 0),
+    ((4, 58, 2), (2, 29, 20), 4, 2, 1),
+    ((3, 5, 16), (9, 11, 24), 3, 1, 4),
+    ((6, 6, 4), (3, 3, 4), 3, 2, 1),
+]
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+def guarded(values: Tensor, at_the_end: bool) -> Tensor:
+    """A copy between two pages without access; it is never freed."""
+    page = mmap.PAGESIZE
+    size = -(-4 * len(values) // page) * page
+    base = libc.mmap(
+        None, size + 2 * page, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0
+    )
+    assert not libc.mprotect(base, page, 0) and not libc.mprotect(base + page + size, page, 0)
+    address = base + page + (size - 4 * len(values) if at_the_end else 0)
+    array = torch.frombuffer((ctypes.c_float * len(values)).from_address(address), dtype=torch.float32)
+    return array.copy_(values)
+
+
+def check(of: Convolution, at_the_end: bool) -> None:
+    def numbers(count: int) -> Tensor:
+        return guarded(torch.randn(count), at_the_end)
+
+    def empty(count: int) -> Tensor:
+        return guarded(torch.full((count,), nan), at_the_end)
+
+    run, space = forward_kernel(of)
+    x, weight, bias = numbers(IMAGES * prod(of.given)), numbers(of.weights), numbers(of.made[2])
+    y = empty(IMAGES * prod(of.made))
+    run(IMAGES, SHARES, [array.data_ptr() for array in (x, weight, bias, y, empty(SHARES * space))])
+    assert y.isfinite().all(), of
+    run, space = backward_kernel(of, of_images=True, of_weights=True)
+    made = [empty(IMAGES * prod(of.given)), empty(SHARES * of.weights), empty(SHARES * of.made[2])]
+    arrays = [x, y, numbers(IMAGES * prod(of.made)), weight, *made, empty(SHARES * space)]
+    run(IMAGES, SHARES, [array.data_ptr() for array in arrays])
+    assert all(array.isfinite().all() for array in made), of
+
+
+for transposed in (False, True):
+    for size in SIZES:
+        for at_the_end in (True, False):
+            check(Convolution(transposed, *size, "elu"), at_the_end)
