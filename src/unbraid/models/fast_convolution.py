@@ -90,7 +90,8 @@ def _convolution(
     else:
         inputs, outputs = weight[:2]
         made_sides = [(pixels - 1) * stride - 2 * padding + kernel + output_padding for pixels in sides]
-    if channels != inputs or bias != (outputs,) or min(*sides, *made_sides) < 1:
+    square = weight[2] == weight[3]  # weights may have been replaced
+    if not square or channels != inputs or bias != (outputs,) or min(*sides, *made_sides) < 1:
         return None
     given, made = (sides[0], sides[1], inputs), (made_sides[0], made_sides[1], outputs)
     large, small = (given, made) if output_padding is None else (made, given)
