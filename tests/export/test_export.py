@@ -67,7 +67,7 @@ def test_every_architecture_answers_as_in_pytorch(name: str, shape: tuple[int, i
     np.testing.assert_allclose(decoded["x_hat"], run.decode(codes), atol=1e-5)
 
 
-@pytest.mark.parametrize("model", ["mlp", "burgess", "balls_all_conv"])
+@pytest.mark.parametrize("model", ["mlp", "burgess", "balls_conv"])
 def test_layers_made_faster_for_this_machine_are_exported_as_what_they_are(model: str, untraced: None) -> None:
     run = made(models.build(model, (1, 64, 64)))
     plain = export.onnx_models(run)
