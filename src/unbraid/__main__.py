@@ -1,11 +1,13 @@
 """The program `unbraid`, or `python -m unbraid`: an interrupt is one line from its first import to its last."""
 
+import os
 import sys
 
 
 def main() -> int:
     """Calls the command line; once its work is done, a late Ctrl-C has nothing left to end."""
     interrupted = _noticed_interrupts()
+    _rest_early()
     try:
         from unbraid.cli import main
 
@@ -19,6 +21,16 @@ def main() -> int:
         _ignore_interrupts()
         print("\nunbraid: interrupted", file=sys.stderr)  # noqa: T201
         return 130
+
+
+def _rest_early() -> None:
+    """Threads of torch that wait for each other stay awake only briefly, unless the environment says otherwise.
+
+    By default GNU's OpenMP keeps them awake for so long that beside another busy program, which the system gives their
+    core in turn, a step of training takes many times what it should (docs/speed.md). It reads this as torch is loaded.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def _noticed_interrupts() -> list[int]:
