@@ -75,6 +75,13 @@ def test_small_layers_stay_as_they_are() -> None:
 Made = Callable[[], nn.Module]
 
 
+def accelerated(plain: nn.Module) -> nn.Module:
+    """A copy with its faster kernels, to be held beside the plain one."""
+    ours = copy.deepcopy(plain)
+    accelerate(ours)
+    return ours
+
+
 def filled(module: nn.Module) -> nn.Module:
     """With numbers of a size at which neither sums nor gradients explode."""
     for place, parameter in enumerate(module.parameters()):
@@ -150,8 +157,7 @@ def results(net: nn.Module, x: torch.Tensor, seed: int = 3) -> list[torch.Tensor
 def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activation: type[nn.Module] | None) -> None:
     made, size = CONVOLUTIONS[which]
     plain = nn.Sequential(made(), *([] if activation is None else [activation()]))
-    ours, exact = copy.deepcopy(plain), copy.deepcopy(plain).double()
-    accelerate(ours)
+    ours, exact = accelerated(plain), copy.deepcopy(plain).double()
     assert isinstance(ours[0], FastConv2d | FastConvTranspose2d)
     x = images(5, plain[0].in_channels, *size)
     assert ours(x).grad_fn.name() == "_ConvolutionBackward"  # and not torch's own
@@ -164,8 +170,7 @@ def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activati
 @needs_convolutions
 def test_one_image_for_two_threads() -> None:
     plain = nn.Sequential(down(3, 16, 4, 2, 1), nn.ReLU())
-    ours = copy.deepcopy(plain)
-    accelerate(ours)
+    ours = accelerated(plain)
     x = images(1, 3, 8, 8)
     for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
         torch.testing.assert_close(mine, theirs)
@@ -174,8 +179,7 @@ def test_one_image_for_two_threads() -> None:
 @needs_convolutions
 def test_images_may_lie_in_any_way() -> None:
     plain = nn.Sequential(down(4, 16, 3, 1, 1), nn.ELU(), up(16, 4, 4, 2, 1))
-    ours = copy.deepcopy(plain)
-    accelerate(ours)
+    ours = accelerated(plain)
     rows = torch.randn(6, 2 * 4 * 8 * 8, generator=rng(4))
     for x in (rows[:, ::2].unflatten(1, (4, 8, 8)), rows[:, :8].view(6, 2, 2, 2).repeat(1, 2, 4, 4).mT):
         torch.testing.assert_close(ours(x), plain(x))
@@ -238,8 +242,7 @@ def test_a_gradient_may_be_asked_for_twice_and_has_the_same_bits() -> None:
 @needs_convolutions
 def test_doubles_and_single_images_go_torch_s_way_with_their_activation() -> None:
     plain = nn.Sequential(down(3, 8, 4, 2, 1), nn.ELU(), up(8, 3, 4, 2, 1), nn.ReLU())
-    ours = copy.deepcopy(plain)
-    accelerate(ours)
+    ours = accelerated(plain)
     x = images(2, 3, 8, 8)
     assert torch.equal(ours(x[0]), plain(x[0]))  # without a batch
     assert torch.equal(ours(x[:0]), plain(x[:0]))
@@ -280,8 +283,7 @@ def test_saved_images_may_come_back_in_another_layout() -> None:
 @needs_convolutions
 def test_weights_that_were_replaced_are_used_as_they_are() -> None:
     plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU())
-    ours, x = copy.deepcopy(plain), images(2, 3, 8, 8)
-    accelerate(ours)
+    ours, x = accelerated(plain), images(2, 3, 8, 8)
     for net in (plain, ours):
         net[0].weight = nn.Parameter(net[0].weight[:4].detach())
         net[0].bias = nn.Parameter(net[0].bias[:4].detach())
@@ -304,8 +306,7 @@ def test_modes_of_torch_see_its_own_operators() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU())
-    ours, x = copy.deepcopy(plain), images(2, 3, 8, 8)
-    accelerate(ours)
+    ours, x = accelerated(plain), images(2, 3, 8, 8)
     counted = []
     for net in (plain, ours):
         with FlopCounterMode(display=False) as counter:
@@ -357,8 +358,7 @@ def test_a_wrong_number_of_channels_is_refused_as_torch_does() -> None:
 @needs_convolutions
 def test_sides_that_strides_do_not_divide_go_torch_s_way() -> None:
     plain = nn.Sequential(down(3, 8, 4, 2, 1), nn.ReLU())
-    ours = copy.deepcopy(plain)
-    accelerate(ours)
+    ours = accelerated(plain)
     x = images(2, 3, 9, 8)
     assert torch.equal(ours(x), plain(x))
 

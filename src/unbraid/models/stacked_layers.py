@@ -1,7 +1,8 @@
 """Layers that are quick under `torch.func.vmap` over models on CUDA: what they do there, and where to put them.
 
-Outside of vmap they are what they were. Convolutions take the activation that follows them along (`stacked_kernels`);
-dense layers are batched products whose gradients come out as the weights lie, which spares a copy of each.
+Convolutions take the activation that follows them along (`stacked_kernels`), outside of vmap too, where a network gives
+what it gave before. Dense layers are batched products whose gradients come out as the weights lie, which spares a copy
+of each.
 """
 
 from typing import Any
