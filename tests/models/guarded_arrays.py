@@ -10,7 +10,7 @@ from math import nan, prod
 import torch
 from torch import Tensor
 
-from unbraid.models.convolution_kernels import Convolution, backward_kernel, forward_kernel
+from unbraid.models.convolution_kernels import Chain, Convolution, backward_kernel, forward_kernel
 
 IMAGES, SHARES = 3, 2
 SIZES = [  # large, small, kernel, stride, padding
@@ -42,26 +42,46 @@ def guarded(values: Tensor, at_the_end: bool) -> Tensor:
     return array.copy_(values)
 
 
-def check(of: Convolution, at_the_end: bool) -> None:
+def addresses(*arrays: Tensor) -> list[int]:
+    return [array.data_ptr() for array in arrays]
+
+
+def check(chain: Chain, at_the_end: bool) -> None:
     def numbers(count: int) -> Tensor:
         return guarded(torch.randn(count), at_the_end)
 
     def empty(count: int) -> Tensor:
         return guarded(torch.full((count,), nan), at_the_end)
 
-    run, space = forward_kernel(of)
-    x, weight, bias = numbers(IMAGES * prod(of.given)), numbers(of.weights), numbers(of.made[2])
-    y = empty(IMAGES * prod(of.made))
-    run(IMAGES, SHARES, [array.data_ptr() for array in (x, weight, bias, y, empty(SHARES * space))])
-    assert y.isfinite().all(), of
-    run, space = backward_kernel(of, of_images=True, of_weights=True)
-    made = [empty(IMAGES * prod(of.given)), empty(SHARES * of.weights), empty(SHARES * of.made[2])]
-    arrays = [x, y, numbers(IMAGES * prod(of.made)), weight, *made, empty(SHARES * space)]
-    run(IMAGES, SHARES, [array.data_ptr() for array in arrays])
-    assert all(array.isfinite().all() for array in made), of
+    def empty_like(arrays: list[Tensor]) -> list[Tensor]:
+        return [empty(len(array)) for array in arrays]
+
+    weights = [numbers(each.weights) for each in chain]
+    biases = [numbers(each.made[2]) for each in chain]
+    x, gradient = numbers(IMAGES * prod(chain[0].given)), numbers(IMAGES * prod(chain[-1].made))
+    for kept in (False, True):
+        made = [empty(IMAGES * prod(each.made)) for each in chain]
+        arrays = [tensor for each in zip(weights, biases, made, strict=True) for tensor in each]
+        run, space = forward_kernel(chain, kept)
+        run(IMAGES, SHARES, addresses(x, empty(SHARES * space), *arrays))
+        assert made[-1].isfinite().all(), chain
+    of_x, of_weights, of_biases = (empty_like(each) for each in ([x], weights, biases))
+    run, space = backward_kernel(chain, of_images=True, of_weights=True)
+    arrays = [tensor for each in zip(weights, made, of_weights, of_biases, strict=True) for tensor in each]
+    run(IMAGES, SHARES, addresses(x, gradient, *of_x, empty(SHARES * space), *arrays))
+    assert all(array.isfinite().all() for array in (*of_x, *of_weights, *of_biases)), chain
 
 
 for transposed in (False, True):
     for size in SIZES:
         for at_the_end in (True, False):
-            check(Convolution(transposed, *size, "elu"), at_the_end)
+            check((Convolution(transposed, *size, "elu"),), at_the_end)
+
+in_a_row = (
+    Convolution(False, (8, 12, 3), (4, 6, 8), 4, 2, 1, "elu"),
+    Convolution(False, (4, 6, 8), (4, 6, 20), 3, 1, 1, ""),
+    Convolution(True, (8, 12, 1), (4, 6, 20), 3, 2, 1, "relu"),
+)
+for start in range(len(in_a_row)):
+    for at_the_end in (True, False):
+        check(in_a_row[start:], at_the_end)

@@ -14,8 +14,7 @@ from torch import nn
 
 from unbraid.models import ARCHITECTURES, build, fast_linear
 from unbraid.models.acceleration import accelerate, has_convolutions, has_dense
-from unbraid.models.activations import DoneELU, DoneReLU
-from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, FastSequential
 from unbraid.models.fast_linear import FastLinear
 
 needs_dense = pytest.mark.skipif(not has_dense(), reason="torch's own dense layers are as fast on this processor")
@@ -160,7 +159,7 @@ def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activati
     ours, exact = accelerated(plain), copy.deepcopy(plain).double()
     assert isinstance(ours[0], FastConv2d | FastConvTranspose2d)
     x = images(5, plain[0].in_channels, *size)
-    assert ours(x).grad_fn.name() == "_ConvolutionBackward"  # and not torch's own
+    assert ours(x).grad_fn.name() == "_ConvolutionsBackward"  # and not torch's own
     for mine, torchs, true in zip(results(ours, x), results(plain, x), results(exact, x.double()), strict=True):
         assert mine.shape == true.shape
         error, allowed = (mine - true).norm(), (torchs - true).norm()
@@ -247,7 +246,7 @@ def test_doubles_and_single_images_go_torch_s_way_with_their_activation() -> Non
     assert torch.equal(ours(x[0]), plain(x[0]))  # without a batch
     assert torch.equal(ours(x[:0]), plain(x[:0]))
     code = plain[:2](x)
-    assert torch.equal(ours[2](code, output_size=(8, 8)), plain[2:](code))
+    assert torch.equal(ours[2](code, output_size=(8, 8)), plain[2](code))
     assert torch.equal(ours.double()(x.double()), plain.double()(x.double()))
 
 
@@ -389,28 +388,84 @@ def test_other_convolutions_stay_as_they_are() -> None:
     assert [type(layer) for layer in made] == kinds
 
 
-def test_activations_stay_where_their_input_may_be_seen_elsewhere() -> None:
+IN_A_ROW: list[tuple[Made, tuple[int, int, int]]] = [
+    (lambda: nn.Sequential(down(1, 8, 4, 2, 1), nn.ELU(), down(8, 8, 3, 1, 1), nn.ReLU(), up(8, 3, 2, 2)), (1, 8, 12)),
+    (lambda: nn.Sequential(down(3, 4, 1), down(4, 16, 3, 1, 1), nn.ReLU(), nn.ReLU(), down(16, 2, 1)), (3, 5, 7)),
+    (lambda: nn.Sequential(nn.Sequential(up(4, 8, 1), nn.ELU()), nn.Sequential(up(8, 2, 2, 2))), (4, 3, 3)),
+    (lambda: nn.Sequential(nn.ELU(), down(4, 8, 3), nn.ELU(0.5), down(8, 4, 1), nn.Tanh(), down(4, 4, 1)), (4, 6, 6)),
+    (lambda: nn.Sequential(*twice(down(4, 4, 3, 1, 1), nn.ReLU())), (4, 6, 6)),
+]
+
+
+def twice(*layers: nn.Module) -> list[nn.Module]:
+    return [*layers, *layers]
+
+
+@needs_convolutions
+@pytest.mark.parametrize("which", range(len(IN_A_ROW)))
+def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int) -> None:
+    made, size = IN_A_ROW[which]
+    plain = made()
+    ours, x = accelerated(plain), images(5, *size)
+    for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    trained = ours(x)
+    with torch.no_grad():
+        assert torch.equal(ours(x), trained)
+
+
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where the number of convolutions of each run of a kernel forward will stand."""
+    from unbraid.models import convolution_kernels
+
+    kernel, found = convolution_kernels.forward_kernel, list[int]()
+    monkeypatch.setattr(
+        convolution_kernels, "forward_kernel", lambda chain, kept: found.append(len(chain)) or kernel(chain, kept)
+    )
+    return found
+
+
+@needs_convolutions
+def test_convolutions_in_a_row_are_run_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, found = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ELU()), calls(monkeypatch)
+    accelerate(net)
+    x = images(2, 1, 8, 8)
+    for part in (net, net[:3], net[2:], net[:2]):
+        part(x if part[0] is net[0] else net[:2](x))
+    assert found == [2, 2, 1, 1, 1]
+    found.clear()
+    large = nn.Sequential(*(down(16, 16, 3, 1, 1) for _ in range(5)))
+    accelerate(large)
+    large(images(1, 16, 24, 24))
+    assert len(found) > 1 and sum(found) == 5  # more images than the cache would hold
+    found.clear()
+    part_way = nn.Sequential(down(2, 4, 1), down(4, 4, 2, 2), down(4, 4, 1))
+    accelerate(part_way)
+    part_way(images(1, 2, 5, 5))
+    assert found == [1, 1]  # between them torch's own, whose stride leaves pixels over
+
+
+@needs_convolutions
+@pytest.mark.parametrize("watched", [0, 1, 2])
+def test_hooks_see_what_they_would_see(watched: int) -> None:
+    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ELU()), images(2, 1, 8, 8)
+    seen: list[torch.Tensor] = []
+    for net in (plain, accelerated(plain)):
+        net[watched].register_forward_hook(lambda layer, given, made: seen.extend([given[0], made]))
+        net(x)
+    assert len(seen) == 4
+    for mine, theirs in zip(seen[2:], seen[:2], strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+@needs_convolutions
+def test_sequences_of_another_kind_stay_as_they_are() -> None:
     class Keeping(nn.Sequential):
         pass
 
-    relu, twice = nn.ReLU(), down(3, 3, 3)
-    chains = [
-        nn.Sequential(nn.ReLU(), down(3, 3, 3), nn.Tanh(), nn.ReLU()),
-        nn.Sequential(down(3, 3, 3), nn.Identity(), nn.ReLU()),
-        nn.Sequential(layer(9, 9), nn.ReLU()),
-        nn.Sequential(down(3, 3, 3), relu, down(3, 3, 3), relu),
-        nn.Sequential(twice, nn.ReLU(), twice, nn.ReLU()),
-        nn.Sequential(down(3, 3, 3), nn.ELU(alpha=0.5)),
-        nn.Sequential(down(3, 3, 3), nn.LeakyReLU()),
-        Keeping(down(3, 3, 3), nn.ReLU()),
-    ]
-    elsewhere = nn.Module()
-    elsewhere.activation, elsewhere.body = nn.ReLU(), nn.Sequential()
-    elsewhere.body.extend([down(3, 3, 3), elsewhere.activation])
-    for net in (*chains, elsewhere):
-        accelerate(net)
-        assert not any(isinstance(each, DoneReLU | DoneELU) for each in net.modules())
-        assert not any(getattr(each, "activation", "") for each in net.modules() if isinstance(each, FastConv2d))
+    net = Keeping(nn.Sequential(down(3, 3, 3)), nn.Tanh())
+    accelerate(net)
+    assert [type(each) for each in net] == [FastSequential, nn.Tanh] and type(net) is Keeping
 
 
 @needs_convolutions

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from unbraid.errors import UnbraidError
-from unbraid.models.activations import DoneELU, DoneReLU
-from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, FastSequential
 from unbraid.models.fast_linear import FastLinear
 
 OPSET = 18
@@ -111,9 +110,7 @@ LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Unflatten: _unflatten,
     nn.PixelShuffle: _pixel_shuffle,
     nn.ReLU: _relu,
-    DoneReLU: _relu,  # our graphs apply each activation where it stands
     nn.ELU: _elu,
-    DoneELU: _elu,
     nn.Tanh: lambda graph, name, layer: graph.add("Tanh", graph.value),
 }
 
@@ -132,7 +129,7 @@ def of_net(net: nn.Module, entry: str, shape: Sequence[int]) -> Graph:
 
 
 def _follow(graph: Graph, name: str, layer: nn.Module) -> None:
-    if type(layer) is nn.Sequential:
+    if type(layer) in (nn.Sequential, FastSequential):
         for key, part in layer.named_children():
             _follow(graph, f"{name}.{key}".lstrip("."), part)
     elif type(layer) in LAYERS:

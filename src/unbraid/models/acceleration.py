@@ -6,8 +6,7 @@ from importlib.util import find_spec
 import torch
 from torch import nn
 
-from unbraid.models.activations import take_activations
-from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, fits
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, FastSequential, fits
 from unbraid.models.fast_linear import FastLinear
 
 _WORTH_IT = 1 << 14  # weights of a dense layer; a smaller product takes as long as the call
@@ -48,4 +47,5 @@ def _convolve(network: nn.Module) -> None:
             layer.__class__ = FastConv2d
         elif type(layer) is nn.ConvTranspose2d and fits(layer):
             layer.__class__ = FastConvTranspose2d
-    take_activations(network, (FastConv2d, FastConvTranspose2d))
+        elif type(layer) is nn.Sequential:
+            layer.__class__ = FastSequential

@@ -1,41 +1,37 @@
-"""Activations that a convolution takes along: it applies them itself, and the layer after it has nothing left to do."""
+"""Activations that a convolution's kernel does along with it."""
 
-from collections import Counter
-from itertools import pairwise
+from collections.abc import Iterable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _MOST_CHANNELS = 128  # of a kernel of ours
+_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ELU: "elu"}
 
 
-class DoneReLU(nn.ReLU):
-    """Lets through what the convolution before it has done."""
+def with_activations(
+    layers: Iterable[nn.Module], takers: tuple[type[nn.Module], ...]
+) -> list[tuple[nn.Module, str]]:
+    """Each of these layers in a row, and the name of the activation that it is to do too, "" for none.
 
-    def forward(self, input: Tensor) -> Tensor:
-        return input
+    Those of `takers` do the one after them, which then is not in the list, unless somebody watches either.
+    """
+    found: list[tuple[nn.Module, str]] = []
+    for layer in layers:
+        name = _NAMES.get(type(layer), "") if getattr(layer, "alpha", 1.0) == 1.0 else ""  # of ELU, as kernels have it
+        if name and found and isinstance(found[-1][0], takers) and not found[-1][1]:
+            before = found[-1][0]
+            if not is_watched(before) and not is_watched(layer):
+                found[-1] = before, name
+                continue
+        found.append((layer, ""))
+    return found
 
 
-class DoneELU(nn.ELU):
-    """Lets through what the convolution before it has done."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input
-
-
-_DONE: dict[type[nn.Module], tuple[str, type[nn.Module]]] = {nn.ReLU: ("relu", DoneReLU), nn.ELU: ("elu", DoneELU)}
-
-
-def take_activations(network: nn.Module, takers: tuple[type[nn.Module], ...]) -> None:
-    """Tells each layer of these kinds its `activation`, where one follows it in an nn.Sequential and stands nowhere
-    else."""
-    uses = Counter(layer for module in network.modules() for layer in module._modules.values())
-    chains = [chain for chain in network.modules() if type(chain) is nn.Sequential]
-    for first, second in (pair for chain in chains for pair in pairwise(chain)):
-        plain = type(second) in _DONE and getattr(second, "alpha", 1.0) == 1.0  # of ELU, as the kernels have it
-        if plain and isinstance(first, takers) and uses[first] == uses[second] == 1:
-            name, second.__class__ = _DONE[type(second)]
-            setattr(first, "activation", name)  # noqa: B010 - not every module has one, but takers do
+def is_watched(layer: nn.Module) -> bool:
+    """Whether a hook wants to know what goes into it or comes out of it."""
+    forward, backward = layer._forward_hooks or layer._forward_pre_hooks, layer._backward_hooks
+    return bool(forward or backward or layer._backward_pre_hooks)
 
 
 def followed(x: Tensor, activation: str) -> Tensor:

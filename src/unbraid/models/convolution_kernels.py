@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any
 
-from torch import Tensor
-
 from unbraid.models.machine_code import Code, Kernel, compiled, lanes, registers, widths
 
 _KERNELS = 256  # that are kept; a net has some ten, and one more of each for every size of images
+_LINE = 16  # floats of a line of the cache
 _NARROW = 8  # channels below which sums for one pixel leave most of a vector empty
 _EXPM1 = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)  # of its Taylor series; an error of 3e-8 up to ln(2) / 2
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4  # whose sum is ln(2); the first times an exponent is exact
@@ -61,6 +60,9 @@ class Convolution:
         return None if distance % self.stride else distance // self.stride
 
 
+Chain = tuple[Convolution, ...]  # each is given what the one before it makes
+
+
 class _Padded:
     """An image within zeros, in the working space: no kernel must ask where an image ends."""
 
@@ -98,60 +100,208 @@ def fill_vectors(channels: int) -> bool:
 
 
 @lru_cache(_KERNELS)
-def forward_kernel(of: Convolution) -> tuple[Kernel, int]:
-    """(kernel over images given, weight, bias, images made and a working space, floats of that space a share)."""
-    padded = _Padded.small(of) if of.transposed else _Padded.large(of)
-    scattered = _scatter_floats(of) if of.transposed else 0
-    floats = padded.floats + scattered
-    at_once = of.activation if of.made[2] >= lanes() else ""  # fewer channels leave vectors half empty
+def forward_kernel(chain: Chain, kept: bool) -> tuple[Kernel, int]:
+    """(kernel over images given, a working space, and of each convolution its weight, bias and images made; floats of
+    that space a share).
 
-    def write(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        given, weight, bias, made, space = arrays
-        x = code.at(given, code.multiply(image, math.prod(of.given)))
-        y = code.at(made, code.multiply(image, math.prod(of.made)))
-        _pad(code, x, space, padded)
+    Images that are not kept are made in the working space, all but the last, and their array is not looked at.
+    """
+    room = _Room()
+    parts = [_Forward(room, of, kept or of is chain[-1]) for of in chain]
+
+    def begin(code: Code, arrays: Sequence[Any]) -> None:
+        for number, part in enumerate(parts):
+            part.begin(code, arrays[2 + 3 * number], arrays[1])
+
+    def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
+        x = code.at(arrays[0], code.multiply(image, math.prod(chain[0].given)))
+        for number, part in enumerate(parts):
+            x = part.each(code, image, x, *arrays[2 + 3 * number : 5 + 3 * number], arrays[1])
+
+    return compiled(2 + 3 * len(chain), each, begin=begin, share_of_array={1: room.floats}), room.floats
+
+
+def floats_of(chain: Chain) -> int:
+    """Of the working space that one image needs on its way forward or backward."""
+    room = _Room()
+    for of in chain:
+        _Backward(room, of, of_images=True, of_weights=True)
+    return room.floats
+
+
+class _Room:
+    """Of the working space: what lies in it, one after another."""
+
+    floats = 0
+
+    def take(self, floats: int) -> int:
+        place = self.floats
+        self.floats += -(-floats // _LINE) * _LINE
+        return place
+
+
+class _Forward:
+    """One convolution of a chain, and its places in the working space."""
+
+    def __init__(self, room: _Room, of: Convolution, kept: bool) -> None:
+        self.of, self.kept = of, kept
+        self.padded = _Padded.small(of) if of.transposed else _Padded.large(of)
+        self.image, self.weight = room.take(self.padded.floats), _Weight(room, of, of.transposed)
+        self.scattered = room.take(_scatter_floats(of)) if of.transposed else 0
+        self.made = 0 if kept else room.take(math.prod(of.made))
+
+    def begin(self, code: Code, weight: Any, space: Any) -> None:
+        self.weight.arrange(code, weight, space)
+
+    def each(self, code: Code, image: Any, x: Any, weight: Any, bias: Any, made: Any, space: Any) -> Any:
+        """Where the image made lies."""
+        of, given = self.of, code.at(space, self.image)
+        floats = math.prod(of.made)
+        y = code.at(made, code.multiply(image, floats)) if self.kept else code.at(space, self.made)
+        at_once = of.activation if of.made[2] >= lanes() else ""  # fewer channels leave vectors half empty
+        _pad(code, x, given, self.padded)
+        arrangement = self.weight.of(code, weight, space)
         if not of.transposed:
-            _down(code, of, space, weight, bias, y, at_once)
-        elif scattered:
-            _scatter(code, of, space, weight, bias, y, code.at(space, padded.floats))
+            _down(code, of, given, arrangement, bias, y, at_once)
+        elif _is_scattered(of):
+            _scatter(code, of, given, arrangement, bias, y, code.at(space, self.scattered))
         else:
-            _up(code, of, space, weight, bias, y, at_once)
+            _up(code, of, given, arrangement, bias, y, at_once)
         if not at_once:
-            _activate(code, y, math.prod(of.made), of.activation)
-
-    return compiled(write, 5, (0, 0, 0, 0, floats)), floats
+            _activate(code, y, floats, of.activation)
+        return y
 
 
 @lru_cache(_KERNELS)
-def backward_kernel(of: Convolution, of_images: bool, of_weights: bool) -> tuple[Kernel, int]:
-    """(kernel over images given, images made, their gradient, weight, gradients of images, weight and bias, and a
-    working space; floats of that space a share). The gradients of weight and bias are a sum for each share."""
-    large, small = _Padded.large(of), _Padded.small(of)
-    scattered = _scatter_floats(of) if of_images and not of.transposed else 0
-    floats = large.floats + small.floats + scattered
+def backward_kernel(chain: Chain, of_images: bool, of_weights: bool) -> tuple[Kernel, int]:
+    """(kernel over images given, the gradient of those made, that of those given, a working space, and of each
+    convolution its weight, images made, and gradients of weight and bias; floats of that space a share)."""
+    room = _Room()
+    parts = [_Backward(room, of, of_images or number > 0, of_weights) for number, of in enumerate(chain)]
 
-    def write(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        given, made, gradient, weight, for_given, for_weight, for_bias, of_large = arrays
-        of_small = code.at(of_large, large.floats)
-        x, for_x = (code.at(array, code.multiply(image, math.prod(of.given))) for array in (given, for_given))
-        y, g = (code.at(array, code.multiply(image, math.prod(of.made))) for array in (made, gradient))
-        of_given, given_size, of_made, made_size = of_large, large, of_small, small
-        if of.transposed:
-            of_given, given_size, of_made, made_size = of_small, small, of_large, large
-        _pad(code, g, of_made, made_size, y, of.activation)
+    def begin(code: Code, arrays: Sequence[Any]) -> None:
+        for number, part in enumerate(parts):
+            part.begin(code, arrays[4 + 4 * number], arrays[3])
+
+    def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
+        of_image = [code.multiply(image, math.prod(size)) for size in (chain[0].given, *(of.made for of in chain))]
+        images = [code.at(array, place) for array, place in zip((arrays[0], *arrays[5::4]), of_image, strict=True)]
+        gradient = code.at(arrays[1], of_image[-1])
+        for number, part in reversed([*enumerate(parts)]):
+            target = None if number else code.at(arrays[2], of_image[0])
+            gradient = part.each(code, *images[number : number + 2], gradient, arrays[4 + 4 * number], arrays[3], target)
+
+    def end(code: Code, share: Any, shares: Any, arrays: Sequence[Any]) -> None:
+        for number, part in enumerate(parts):
+            part.end(code, share, shares, arrays[3], room.floats, *arrays[6 + 4 * number : 8 + 4 * number])
+
+    last = end if of_weights else None
+    kernel = compiled(4 + 4 * len(chain), each, begin=begin, end=last, share_of_array={3: room.floats})
+    return kernel, room.floats
+
+
+class _Backward:
+    """The same of its gradients."""
+
+    def __init__(self, room: _Room, of: Convolution, of_images: bool, of_weights: bool) -> None:
+        self.of, self.of_images, self.of_weights = of, of_images, of_weights
+        self.large_size, self.small_size = _Padded.large(of), _Padded.small(of)
+        self.large, self.small = room.take(self.large_size.floats), room.take(self.small_size.floats)
+        if of_images:
+            self.weight = _Weight(room, of, not of.transposed)
+            self.scattered = 0 if of.transposed else room.take(_scatter_floats(of))
+            self.gradient = room.take(math.prod(of.given))
         if of_weights:
-            _pad(code, x, of_given, given_size)
-            _sum(code, of_made, made_size, for_bias)
-            _weight_gradient(code, of, of_large, of_small, for_weight)
-        if of_images and of.transposed:
-            _down(code, of, of_large, weight, None, for_x, "")
-        elif scattered:
-            _scatter(code, of, of_small, weight, None, for_x, code.at(of_small, small.floats))
-        elif of_images:
-            _up(code, of, of_small, weight, None, for_x, "")
+            self.of_weight, self.of_bias = room.take(of.weights), room.take(of.made[2])
 
-    sums = (of.weights, of.made[2]) if of_weights else (0, 0)
-    return compiled(write, 8, (0, 0, 0, 0, 0, *sums, floats)), floats
+    def begin(self, code: Code, weight: Any, space: Any) -> None:
+        if self.of_images:
+            self.weight.arrange(code, weight, space)
+
+    def each(self, code: Code, x: Any, y: Any, gradient: Any, weight: Any, space: Any, target: Any) -> Any:
+        """Where the gradient of the image given lies: in `target`, or, where that is None, in the working space."""
+        of, large, small = self.of, code.at(space, self.large), code.at(space, self.small)
+        of_given, given_size, of_made, made_size = large, self.large_size, small, self.small_size
+        if of.transposed:
+            of_given, given_size, of_made, made_size = of_made, made_size, of_given, given_size
+        _pad(code, gradient, of_made, made_size, y, of.activation)
+        if self.of_weights:
+            _pad(code, x, of_given, given_size)
+            _sum(code, of_made, made_size, code.at(space, self.of_bias))
+            _weight_gradient(code, of, large, small, code.at(space, self.of_weight))
+        if not self.of_images:
+            return None
+        for_x = code.at(space, self.gradient) if target is None else target
+        arrangement = self.weight.of(code, weight, space)
+        if of.transposed:
+            _down(code, of, large, arrangement, None, for_x, "")
+        elif _is_scattered(of):
+            _scatter(code, of, small, arrangement, None, for_x, code.at(space, self.scattered))
+        else:
+            _up(code, of, small, arrangement, None, for_x, "")
+        return for_x
+
+    def end(
+        self, code: Code, share: Any, shares: Any, space: Any, apart: int, for_weight: Any, for_bias: Any
+    ) -> None:
+        """Adds up what the shares found: each thread some rows of the weight [n, k, k, C]. `apart` is from the space of
+        one share to that of the next."""
+        of = self.of
+        inputs, outputs = of.large[2], of.small[2]
+        fold = _fold(inputs, outputs)
+        rows = of.weights // (outputs * fold)  # as `_weight_gradient` has them
+
+        def total(place: Any, width: int) -> Any:
+            found = code.variable(code.constant(0.0, width))
+            with code.loop(shares) as other:
+                there = code.at(space, code.add(code.multiply(other, apart), place))
+                code.set(found, _added(code, [code.get(found), code.load(there, width)]))
+            return code.get(found)
+
+        with code.loop(*code.portion(rows, share, shares)) as row:
+            for start, width in code.along(outputs * fold):
+                place = code.add(code.multiply(row, outputs * fold), start)
+                found = total(code.add(place, self.of_weight), width)
+                for each in range(width):
+                    at = code.add(start, each)
+                    n, c = code.divide(at, fold), code.remainder(at, fold)
+                    to = code.add(code.multiply(n, of.weights // outputs), code.add(code.multiply(row, fold), c))
+                    code.store(code.picked(found, [each]), code.at(for_weight, to))
+        with code.loop(*code.portion(of.made[2], share, shares)) as channel:
+            code.store(total(code.add(channel, self.of_bias), 1), code.at(for_bias, channel))
+
+
+class _Weight:
+    """A weight [n, k, k, C], of either kind of convolution, as the kernels in one direction want it."""
+
+    def __init__(self, room: _Room, of: Convolution, up: bool) -> None:
+        self.convolution, self.up = of, up
+        self.is_as_given = up and _is_scattered(of)
+        self.place = 0 if self.is_as_given else room.take(of.weights)
+
+    def of(self, code: Code, weight: Any, space: Any) -> Any:
+        return weight if self.is_as_given else code.at(space, self.place)
+
+    def arrange(self, code: Code, weight: Any, space: Any) -> None:
+        """Writes [k, k, inputs / fold, outputs, fold]."""
+        if self.is_as_given:
+            return
+        of, target = self.convolution, code.at(space, self.place)
+        n, channels = of.small[2], of.large[2]
+        patch = of.weights // n
+        inputs, outputs = (n, channels) if self.up else (channels, n)
+        fold = _fold(inputs, outputs)
+        steps = (patch, 1) if self.up else (1, patch)  # from one input to the next, one output
+        with code.loop(of.kernel**2) as tap, code.loop(inputs // fold) as some:
+            source = code.at(weight, code.add(code.multiply(tap, channels), code.multiply(some, fold * steps[0])))
+            there = code.at(target, code.multiply(code.add(code.multiply(tap, inputs // fold), some), fold * outputs))
+            if fold == steps[1] == 1:
+                code.copy(source, there, outputs)
+            else:
+                with code.loop(outputs) as output:
+                    for each in range(fold):
+                        value = code.scalar(code.at(source, code.add(code.multiply(output, steps[1]), each * steps[0])))
+                        code.store(value, code.at(there, code.add(code.multiply(output, fold), each)))
 
 
 def _is_scattered(of: Convolution) -> bool:
@@ -172,25 +322,6 @@ def _patches_at_once(of: Convolution) -> int:
 def _fold(inputs: int, outputs: int) -> int:
     fold = lanes() // outputs
     return fold if fold in (2, 4) and lanes() % outputs == 0 and inputs % fold == 0 else 1
-
-
-def arranged(of: Convolution, weight: Tensor, up: bool) -> Tensor:
-    """weight [n, C, k, k], of either kind of convolution, as the kernels in this direction want it."""
-    if up and _is_scattered(of):
-        return weight.permute(0, 2, 3, 1).contiguous()  # [n, k, k, C]
-    weight = weight.permute(2, 3, 0, 1) if up else weight.permute(2, 3, 1, 0)  # [k, k, inputs, outputs]
-    fold = _fold(*weight.shape[2:])
-    if fold > 1:
-        weight = weight.unflatten(2, (-1, fold)).transpose(3, 4)  # [k, k, inputs / fold, outputs, fold]
-    return weight.contiguous()
-
-
-def as_weight(of: Convolution, gradient: Tensor) -> Tensor:
-    """[n, C, k, k] of the floats in which the backward kernel leaves the weight's gradient."""
-    inputs, outputs = of.large[2], of.small[2]
-    fold = _fold(inputs, outputs)
-    gradient = gradient.view(of.kernel, of.kernel, inputs // fold, outputs, fold).transpose(3, 4)
-    return gradient.reshape(of.kernel, of.kernel, inputs, outputs).permute(3, 2, 0, 1)
 
 
 def _down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:

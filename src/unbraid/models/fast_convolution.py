@@ -1,18 +1,22 @@
-"""Convolutions on the CPU, each with the activation after it, by kernels made for their sizes."""
+"""Convolutions on the CPU, as many in a row as fit, by one kernel that is made for their sizes."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from unbraid.models.activations import followed, is_plain
+from unbraid.models.activations import followed, is_plain, is_watched, with_activations
 from unbraid.models.transformed import transformed
 
 if TYPE_CHECKING:
-    from unbraid.models.convolution_kernels import Convolution
+    from unbraid.models.convolution_kernels import Chain, Convolution
 
 _MOST_WEIGHTS = 1 << 18  # beyond, they fill the cache that images should lie in
+_MOST_FLOATS = 1 << 16  # that one image may lie in on its way through a kernel; the cache should hold them
+_How = tuple[tuple[int, int, int, int], int, int, int, int | None, str]  # as `_convolution` is asked, but the image
 
 
 def fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
@@ -27,42 +31,67 @@ def fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
 
 
 class FastConv2d(nn.Conv2d):
-    """nn.Conv2d and the activation after it, equal to them but for rounding; to be differentiated once, backwards."""
-
-    activation = ""
+    """nn.Conv2d, equal to it but for rounding; to be differentiated once, backwards."""
 
     def forward(self, x: Tensor) -> Tensor:
-        of = _asked(self, x, None)
-        if of is None:
-            return followed(super().forward(x), self.activation)
-        return _Convolution.apply(x, self.weight, self.bias, of)
+        found = _convolved(x, [(self, "")])
+        return super().forward(x) if found is None else found[0]
 
 
 class FastConvTranspose2d(nn.ConvTranspose2d):
-    """nn.ConvTranspose2d and the activation after it, equal to them but for rounding; to be differentiated once."""
-
-    activation = ""
+    """nn.ConvTranspose2d, equal to it but for rounding; to be differentiated once, backwards."""
 
     def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
-        of = None if output_size is not None else _asked(self, x, self.output_padding[0])
-        if of is None:
-            return followed(super().forward(x, output_size), self.activation)
-        return _Convolution.apply(x, self.weight, self.bias, of)
+        found = None if output_size is not None else _convolved(x, [(self, "")])
+        return super().forward(x, output_size) if found is None else found[0]
 
 
-def _asked(layer: FastConv2d | FastConvTranspose2d, x: Tensor, output_padding: int | None) -> "Convolution | None":
-    """What is asked of the layer; None where there is no kernel for it, and torch's own is needed.
+_Layer = FastConv2d | FastConvTranspose2d
+_TAKERS = (FastConv2d, FastConvTranspose2d)
 
-    Kernels take addresses of floats, so whatever is not simply that must not come near them. output_padding: of a
-    transposed convolution.
+
+class FastSequential(nn.Sequential):
+    """nn.Sequential that runs convolutions in a row, each with the activation after it, as one."""
+
+    def forward(self, input: Any) -> Any:
+        x, layers = input, with_activations(self, _TAKERS)
+        while layers:
+            convolutions = [*takewhile(lambda each: isinstance(each[0], _Layer) and not is_watched(each[0]), layers)]
+            found = _convolved(x, convolutions)
+            if found is None:
+                (layer, activation), *layers = layers
+                x = followed(layer(x), activation)
+            else:
+                x, count = found
+                layers = layers[count:]
+        return x
+
+
+def _convolved(x: Any, row: Sequence[tuple[_Layer, str]]) -> tuple[Tensor, int]| None:
+    """(what comes out of the first of these convolutions, how many there are of them); None where there is no kernel.
+
+    Kernels take addresses of floats, so whatever is not simply that must not come near them.
     """
-    weight, bias = layer.weight, layer.bias
-    if bias is None or not all(map(_is_array, (x, weight, bias))) or x.dim() != 4 or len(x) == 0:
+    if not _is_array(x) or x.dim() != 4 or len(x) == 0:
         return None
     if transformed() or torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu"):
         return None
-    sizes = tuple(x.shape[1:]), tuple(weight.shape), tuple(bias.shape)
-    return _convolution(*sizes, layer.stride[0], int(layer.padding[0]), output_padding, layer.activation)
+    hows: list[_How] = []
+    parameters: list[Tensor] = []
+    for layer, activation in row:
+        weight, bias = layer.weight, layer.bias
+        if bias is None or not _is_array(weight) or not _is_array(bias):
+            break
+        more = layer.output_padding[0] if isinstance(layer, nn.ConvTranspose2d) else None
+        hows.append((weight.shape, len(bias), layer.stride[0], int(layer.padding[0]), more, activation))
+        parameters += weight, bias
+    chain = _chain(x.shape[1:], tuple(hows))
+    if not chain:
+        return None
+    parameters = parameters[: 2 * len(chain)]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *parameters)):
+        return _Convolutions.apply(x, chain, *parameters), len(chain)
+    return _forward(x, chain, parameters, kept=False)[-1], len(chain)
 
 
 def _is_array(x: Any) -> bool:
@@ -71,16 +100,31 @@ def _is_array(x: Any) -> bool:
 
 
 @lru_cache(1024)
+def _chain(image: tuple[int, int, int], hows: tuple[_How, ...]) -> "Chain":
+    """As many of the convolutions as one kernel takes; none where there is none for the first."""
+    from unbraid.models.convolution_kernels import floats_of
+
+    chain: Chain = ()
+    for how in hows:
+        of = _convolution(image, *how)
+        if of is None or (chain and floats_of((*chain, of)) > _MOST_FLOATS):
+            break
+        chain = (*chain, of)
+        height, width, channels = of.made
+        image = channels, height, width
+    return chain
+
+
 def _convolution(
     image: tuple[int, int, int],
     weight: tuple[int, int, int, int],
-    bias: tuple[int],
+    biases: int,
     stride: int,
     padding: int,
     output_padding: int | None,
     activation: str,
 ) -> "Convolution | None":
-    """None where torch would object, and where a stride leaves pixels over."""
+    """None where torch would object, and where a stride leaves pixels over. output_padding: of a transposed one."""
     from unbraid.models.convolution_kernels import Convolution
 
     (channels, *sides), kernel = image, weight[-1]
@@ -91,7 +135,7 @@ def _convolution(
         inputs, outputs = weight[:2]
         made_sides = [(pixels - 1) * stride - 2 * padding + kernel + output_padding for pixels in sides]
     square = weight[2] == weight[3]  # weights may have been replaced
-    if not square or channels != inputs or bias != (outputs,) or min(*sides, *made_sides) < 1:
+    if not square or channels != inputs or biases != outputs or min(*sides, *made_sides) < 1:
         return None
     given, made = (sides[0], sides[1], inputs), (made_sides[0], made_sides[1], outputs)
     large, small = (given, made) if output_padding is None else (made, given)
@@ -100,48 +144,58 @@ def _convolution(
     return Convolution(output_padding is not None, large, small, kernel, stride, padding, activation)
 
 
-class _Convolution(torch.autograd.Function):
+class _Convolutions(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, of: "Convolution") -> Tensor:
-        from unbraid.models.convolution_kernels import arranged, forward_kernel
-
+    def forward(ctx: Any, x: Tensor, chain: "Chain", *parameters: Tensor) -> Tensor:
         x = _channels_last(x)
-        height, width, channels = of.made
-        size = len(x), channels, height, width
-        out = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-        run, space = forward_kernel(of)
-        shares = min(len(x), torch.get_num_threads())
-        arrays = x, arranged(of, weight, of.transposed), bias.contiguous(), out, x.new_empty(shares * space)
-        run(len(x), shares, [array.data_ptr() for array in arrays])
-        ctx.of = of
-        ctx.save_for_backward(x, weight, out if of.activation else None)
-        return out
+        made = _forward(x, chain, parameters, kept=True)
+        ctx.chain = chain
+        last = made[-1] if chain[-1].activation else None  # else nobody asks for it, and it may be written over
+        ctx.save_for_backward(x, *parameters[::2], *made[:-1], last)
+        return made[-1]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from unbraid.models.convolution_kernels import arranged, as_weight, backward_kernel
+        from unbraid.models.convolution_kernels import backward_kernel
 
-        of, of_images, of_weights = ctx.of, ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
-        x, weight, out = ctx.saved_tensors
-        x, grad = _channels_last(x), _channels_last(grad)  # x again, since hooks may save it in another layout
-        out = None if out is None else _channels_last(out)
-        run, space = backward_kernel(of, of_images, of_weights)
+        chain, saved = ctx.chain, [None if tensor is None else _channels_last(tensor) for tensor in ctx.saved_tensors]  # again, for hooks may save
+        (x, *rest), grad = saved, _channels_last(grad)  # them in another layout
+        weights, made = rest[: len(chain)], rest[len(chain) :]
+        of_images, of_weights = ctx.needs_input_grad[0], any(ctx.needs_input_grad[2:])
+        run, space = backward_kernel(chain, of_images, of_weights)
         shares = min(len(x), torch.get_num_threads())
         for_x = torch.empty_like(x) if of_images else None
-        for_weight = x.new_empty(shares, of.weights) if of_weights else None
-        for_bias = x.new_empty(shares, of.made[2]) if of_weights else None
-        turned = arranged(of, weight, not of.transposed)
-        arrays = x, out, grad, turned, for_x, for_weight, for_bias, x.new_empty(shares * space)
+        found: list[Tensor | None] = [None] * (2 * len(chain))
+        if of_weights:
+            found = [made_ for of, weight in zip(chain, weights, strict=True) for made_ in (torch.empty_like(weight), weight.new_empty(of.made[2]))]
+        arrays = [x, grad, for_x, x.new_empty(shares * space)]
+        for number, (weight, out) in enumerate(zip(weights, made, strict=True)):
+            arrays += weight, out, *found[2 * number : 2 * number + 2]
         run(len(x), shares, [0 if array is None else array.data_ptr() for array in arrays])
-        if for_weight is None or for_bias is None:
-            return for_x, None, None, None
-        return for_x, as_weight(of, _together(for_weight)), _together(for_bias), None
+        return for_x, None, *found
+
+
+def _forward(x: Tensor, chain: "Chain", parameters: Sequence[Tensor], kept: bool) -> list[Tensor]:
+    """The images that each convolution makes; those before the last are not there unless they are kept."""
+    from unbraid.models.convolution_kernels import forward_kernel
+
+    x = _channels_last(x)
+    run, space = forward_kernel(chain, kept)
+    shares = min(len(x), torch.get_num_threads())
+    made = [_empty(len(x), of, x) for of in (chain if kept else chain[-1:])]
+    arrays = [x, x.new_empty(shares * space)]
+    for number, out in enumerate(made if kept else [*[x] * (len(chain) - 1), *made]):
+        arrays += _channels_last(parameters[2 * number]), parameters[2 * number + 1].contiguous(), out
+    run(len(x), shares, [array.data_ptr() for array in arrays])
+    return made
+
+
+def _empty(count: int, of: "Convolution", like: Tensor) -> Tensor:
+    height, width, channels = of.made
+    size = count, channels, height, width
+    return torch.empty(size, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
 
 
 def _channels_last(images: Tensor) -> Tensor:
     return images.resolve_neg().contiguous(memory_format=torch.channels_last)
-
-
-def _together(shares: Tensor) -> Tensor:
-    return shares[0] if len(shares) == 1 else shares.sum(0)

@@ -6,7 +6,7 @@ tables. Nothing is written to disk.
 """
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from llvmlite import binding, ir
 FLOAT, POINTER = ir.FloatType(), ir.PointerType()
 _ZERO = ir.Constant(FLOAT, 0.0)
 _INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
-_OPENMP = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+_OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 Index = Any  # an int, or what LLVM will know as one
 Kernel = Callable[[int, int, Sequence[int]], None]  # (images, shares, addresses of arrays)
@@ -62,6 +62,17 @@ class Code:
 
     def multiply(self, a: Index, b: Index) -> Any:
         return self.builder.mul(self.index(a), self.index(b))
+
+    def divide(self, a: Index, b: Index) -> Any:
+        return self.builder.udiv(self.index(a), self.index(b))
+
+    def remainder(self, a: Index, b: Index) -> Any:
+        return self.builder.urem(self.index(a), self.index(b))
+
+    def portion(self, count: Index, share: Index, shares: Index) -> tuple[Any, Any]:
+        """(where it ends, where it begins) of one share of so many things; shares differ by one thing at most."""
+        last, first = (self.divide(self.multiply(count, number), shares) for number in (self.add(share, 1), share))
+        return last, first
 
     def smaller(self, a: Index, b: Index) -> Any:
         a, b = self.index(a), self.index(b)
@@ -159,6 +170,10 @@ class Code:
         for start, width in widths(count % lanes()):
             yield self.index(whole * lanes() + start), width
 
+    def copy(self, source: Any, target: Any, count: int) -> None:
+        for place, width in self.along(count):
+            self.store(self.load(self.at(source, place), width), self.at(target, place))
+
     def fill(self, pointer: Any, count: int, scalar: Any = _ZERO) -> None:
         for place, width in self.along(count):
             self.store(self.spread(scalar, width), self.at(pointer, place))
@@ -167,27 +182,39 @@ class Code:
         return _declared(self.builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind] * arguments)
 
 
-def compiled(write: Callable[[Code, Any, Sequence[Any]], None], arrays: int, share_of_array: Sequence[int]) -> Kernel:
-    """A kernel that works on images in shares, each on a thread: `write(code, image, arrays)` is run for every image.
+def compiled(
+    arrays: int,
+    each: Callable[[Code, Any, Sequence[Any]], None],
+    *,
+    share_of_array: Mapping[int, int],
+    begin: Callable[[Code, Sequence[Any]], None],
+    end: Callable[[Code, Any, Any, Sequence[Any]], None] | None = None,
+) -> Kernel:
+    """A kernel that works on images in shares, each on a thread.
 
-    share_of_array: floats of each array that belong to one share and are zero when it begins; 0 for an array of all.
-    A share is the same whatever thread takes it, so that results hang on how many shares there are and nothing else.
+    A share runs `begin(code, arrays)`, and `each(code, image, arrays)` for every image that is its own; when all have,
+    it runs `end(code, share, shares, arrays)`. A share is the same whatever thread takes it, so that results hang on how
+    many shares there are and nothing else.
+
+    share_of_array: floats of an array that belong to one share and are zero when it begins; the others are one for all,
+    as all are at the end.
     """
     module = ir.Module()
     module.triple = binding.get_default_triple()
-    _write_body(module, write, arrays, share_of_array)
+    _write_body(module, arrays, each, share_of_array, begin, end)
     engine = _compiled(module)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
+    numbers = ctypes.c_int64 * (2 + arrays)
 
     def run(images: int, shares: int, addresses: Sequence[int]) -> None:
-        arguments = (ctypes.c_int64 * (2 + arrays))(images, shares, *addresses)
+        arguments = numbers(images, shares, *addresses)
         call(ctypes.addressof(arguments), shares)
 
     run.engine = engine  # type: ignore[attr-defined] # it owns the code
     return run
 
 
-def _write_body(module: ir.Module, write: Any, arrays: int, share_of_array: Sequence[int]) -> None:
+def _write_body(module: ir.Module, arrays: int, each: Any, share_of_array: Any, begin: Any, end: Any) -> None:
     body = ir.Function(module, ir.FunctionType(_VOID, [POINTER]), name="body")
     body.linkage = "internal"
     entry, start = body.append_basic_block(), body.append_basic_block()
@@ -204,14 +231,17 @@ def _write_body(module: ir.Module, write: Any, arrays: int, share_of_array: Sequ
     pointers = [builder.inttoptr(argument(2 + number), POINTER) for number in range(arrays)]
     thread, threads = asked("omp_get_thread_num"), asked("omp_get_num_threads")
     with code.loop(shares, thread, threads) as share:
-        own = [code.at(p, code.multiply(share, floats)) for p, floats in zip(pointers, share_of_array, strict=True)]
-        for pointer, floats in zip(own, share_of_array, strict=True):
-            if floats:
-                code.fill(pointer, floats)
-        first = builder.sdiv(code.multiply(images, share), shares)
-        last = builder.sdiv(code.multiply(images, code.add(share, 1)), shares)
-        with code.loop(last, first) as image:
-            write(code, image, own)
+        own = [*pointers]
+        for number, floats in share_of_array.items():
+            own[number] = code.at(pointers[number], code.multiply(share, floats))
+            code.fill(own[number], floats)
+        begin(code, own)
+        with code.loop(*code.portion(images, share, shares)) as image:
+            each(code, image, own)
+    if end is not None:
+        builder.call(_declared(module, "GOMP_barrier", _VOID, []), [])
+        with code.loop(shares, thread, threads) as share:
+            end(code, share, shares, pointers)
     builder.ret_void()
     builder.position_at_end(entry)
     builder.branch(start)

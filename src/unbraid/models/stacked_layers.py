@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unbraid.models import stacked_kernels
-from unbraid.models.activations import followed, is_plain, take_activations
+from unbraid.models.activations import followed, is_plain, with_activations
 from unbraid.models.transformed import transformed
 
 
@@ -25,29 +25,40 @@ def stack_well(network: nn.Module) -> None:
             layer.__class__ = StackedConvTranspose2d
         elif type(layer) is nn.Linear and layer.bias is not None:
             layer.__class__ = StackedLinear
-    take_activations(network, (StackedConv2d, StackedConvTranspose2d))
+        elif type(layer) is nn.Sequential:
+            layer.__class__ = StackedSequential
 
 
 class StackedConv2d(nn.Conv2d):
-    activation = ""
+    """`activation` is the name of one that comes after it."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, activation: str = "") -> Tensor:
         if not transformed():
-            return followed(super().forward(x), self.activation)
-        how = self.stride[0], int(self.padding[0]), self.activation, None
+            return followed(super().forward(x), activation)
+        how = self.stride[0], int(self.padding[0]), activation, None
         return _Member.apply(_Convolution, x, self.weight, self.bias, *how)
 
 
 class StackedConvTranspose2d(nn.ConvTranspose2d):
-    activation = ""
+    """`activation` is the name of one that comes after it."""
 
-    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+    def forward(self, x: Tensor, output_size: Any = None, activation: str = "") -> Tensor:
         if not transformed() or output_size is not None:
-            return followed(super().forward(x, output_size), self.activation)
+            return followed(super().forward(x, output_size), activation)
         sizes = zip(x.shape[2:], self.kernel_size, self.output_padding, strict=True)
         stride, padding = self.stride[0], int(self.padding[0])
         size = tuple((pixels - 1) * stride - 2 * padding + k + more for pixels, k, more in sizes)
-        return _Member.apply(_Convolution, x, self.weight, self.bias, stride, padding, self.activation, size)
+        return _Member.apply(_Convolution, x, self.weight, self.bias, stride, padding, activation, size)
+
+
+class StackedSequential(nn.Sequential):
+    """nn.Sequential whose convolutions do the activations after them."""
+
+    def forward(self, input: Any) -> Any:
+        x = input
+        for layer, activation in with_activations(self, (StackedConv2d, StackedConvTranspose2d)):
+            x = layer(x, activation=activation) if activation else layer(x)
+        return x
 
 
 class StackedLinear(nn.Linear):
