@@ -436,7 +436,7 @@ def test_convolutions_in_a_row_are_run_as_one(monkeypatch: pytest.MonkeyPatch) -
     found.clear()
     large = nn.Sequential(*(down(16, 16, 3, 1, 1) for _ in range(5)))
     accelerate(large)
-    large(images(1, 16, 24, 24))
+    large(images(1, 16, 64, 64))
     assert len(found) > 1 and sum(found) == 5  # more images than the cache would hold
     found.clear()
     part_way = nn.Sequential(down(2, 4, 1), down(4, 4, 2, 2), down(4, 4, 1))

@@ -111,12 +111,16 @@ def forward_kernel(chain: Chain, kept: bool) -> tuple[Kernel, int]:
 
     def begin(code: Code, arrays: Sequence[Any]) -> None:
         for number, part in enumerate(parts):
-            part.begin(code, arrays[2 + 3 * number], arrays[1])
+            code.apart(part.begin, arrays[2 + 3 * number], arrays[1])
 
     def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        x = code.at(arrays[0], code.multiply(image, math.prod(chain[0].given)))
+        x, space = code.at(arrays[0], code.multiply(image, math.prod(chain[0].given))), arrays[1]
         for number, part in enumerate(parts):
-            x = part.each(code, image, x, *arrays[2 + 3 * number : 5 + 3 * number], arrays[1])
+            weight, bias, made = arrays[2 + 3 * number : 5 + 3 * number]
+            of_image = code.multiply(image, math.prod(part.of.made))
+            y = code.at(made, of_image) if part.kept else code.at(space, part.made)
+            code.apart(part.each, x, weight, bias, y, space)
+            x = y
 
     return compiled(2 + 3 * len(chain), each, begin=begin, share_of_array={1: room.floats}), room.floats
 
@@ -153,11 +157,8 @@ class _Forward:
     def begin(self, code: Code, weight: Any, space: Any) -> None:
         self.weight.arrange(code, weight, space)
 
-    def each(self, code: Code, image: Any, x: Any, weight: Any, bias: Any, made: Any, space: Any) -> Any:
-        """Where the image made lies."""
+    def each(self, code: Code, x: Any, weight: Any, bias: Any, y: Any, space: Any) -> None:
         of, given = self.of, code.at(space, self.image)
-        floats = math.prod(of.made)
-        y = code.at(made, code.multiply(image, floats)) if self.kept else code.at(space, self.made)
         at_once = of.activation if of.made[2] >= lanes() else ""  # fewer channels leave vectors half empty
         _pad(code, x, given, self.padded)
         arrangement = self.weight.of(code, weight, space)
@@ -168,8 +169,7 @@ class _Forward:
         else:
             _up(code, of, given, arrangement, bias, y, at_once)
         if not at_once:
-            _activate(code, y, floats, of.activation)
-        return y
+            _activate(code, y, math.prod(of.made), of.activation)
 
 
 @lru_cache(_KERNELS)
@@ -181,19 +181,22 @@ def backward_kernel(chain: Chain, of_images: bool, of_weights: bool) -> tuple[Ke
 
     def begin(code: Code, arrays: Sequence[Any]) -> None:
         for number, part in enumerate(parts):
-            part.begin(code, arrays[4 + 4 * number], arrays[3])
+            code.apart(part.begin, arrays[4 + 4 * number], arrays[3])
 
     def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        of_image = [code.multiply(image, math.prod(size)) for size in (chain[0].given, *(of.made for of in chain))]
-        images = [code.at(array, place) for array, place in zip((arrays[0], *arrays[5::4]), of_image, strict=True)]
-        gradient = code.at(arrays[1], of_image[-1])
+        given, made, space = arrays[0], arrays[5::4], arrays[3]
+        sizes = [chain[0].given, *(of.made for of in chain)]
+        places = [code.multiply(image, math.prod(size)) for size in sizes]
+        images = [code.at(array, place) for array, place in zip((given, *made), places, strict=True)]
+        gradient = code.at(arrays[1], places[-1])
         for number, part in reversed([*enumerate(parts)]):
-            target = None if number else code.at(arrays[2], of_image[0])
-            gradient = part.each(code, *images[number : number + 2], gradient, arrays[4 + 4 * number], arrays[3], target)
+            for_x = code.at(space, part.gradient) if number else code.at(arrays[2], places[0])
+            code.apart(part.each, *images[number : number + 2], gradient, arrays[4 + 4 * number], space, for_x)
+            gradient = for_x
 
     def end(code: Code, share: Any, shares: Any, arrays: Sequence[Any]) -> None:
         for number, part in enumerate(parts):
-            part.end(code, share, shares, arrays[3], room.floats, *arrays[6 + 4 * number : 8 + 4 * number])
+            code.apart(part.end, share, shares, arrays[3], *arrays[6 + 4 * number : 8 + 4 * number])
 
     last = end if of_weights else None
     kernel = compiled(4 + 4 * len(chain), each, begin=begin, end=last, share_of_array={3: room.floats})
@@ -204,7 +207,7 @@ class _Backward:
     """The same of its gradients."""
 
     def __init__(self, room: _Room, of: Convolution, of_images: bool, of_weights: bool) -> None:
-        self.of, self.of_images, self.of_weights = of, of_images, of_weights
+        self.room, self.of, self.of_images, self.of_weights = room, of, of_images, of_weights
         self.large_size, self.small_size = _Padded.large(of), _Padded.small(of)
         self.large, self.small = room.take(self.large_size.floats), room.take(self.small_size.floats)
         if of_images:
@@ -218,8 +221,7 @@ class _Backward:
         if self.of_images:
             self.weight.arrange(code, weight, space)
 
-    def each(self, code: Code, x: Any, y: Any, gradient: Any, weight: Any, space: Any, target: Any) -> Any:
-        """Where the gradient of the image given lies: in `target`, or, where that is None, in the working space."""
+    def each(self, code: Code, x: Any, y: Any, gradient: Any, weight: Any, space: Any, for_x: Any) -> None:
         of, large, small = self.of, code.at(space, self.large), code.at(space, self.small)
         of_given, given_size, of_made, made_size = large, self.large_size, small, self.small_size
         if of.transposed:
@@ -230,8 +232,7 @@ class _Backward:
             _sum(code, of_made, made_size, code.at(space, self.of_bias))
             _weight_gradient(code, of, large, small, code.at(space, self.of_weight))
         if not self.of_images:
-            return None
-        for_x = code.at(space, self.gradient) if target is None else target
+            return
         arrangement = self.weight.of(code, weight, space)
         if of.transposed:
             _down(code, of, large, arrangement, None, for_x, "")
@@ -239,13 +240,9 @@ class _Backward:
             _scatter(code, of, small, arrangement, None, for_x, code.at(space, self.scattered))
         else:
             _up(code, of, small, arrangement, None, for_x, "")
-        return for_x
 
-    def end(
-        self, code: Code, share: Any, shares: Any, space: Any, apart: int, for_weight: Any, for_bias: Any
-    ) -> None:
-        """Adds up what the shares found: each thread some rows of the weight [n, k, k, C]. `apart` is from the space of
-        one share to that of the next."""
+    def end(self, code: Code, share: Any, shares: Any, space: Any, for_weight: Any, for_bias: Any) -> None:
+        """Adds up what the shares found, each some rows; the weight's gradient becomes [n, k, k, C]."""
         of = self.of
         inputs, outputs = of.large[2], of.small[2]
         fold = _fold(inputs, outputs)
@@ -254,7 +251,7 @@ class _Backward:
         def total(place: Any, width: int) -> Any:
             found = code.variable(code.constant(0.0, width))
             with code.loop(shares) as other:
-                there = code.at(space, code.add(code.multiply(other, apart), place))
+                there = code.at(space, code.add(code.multiply(other, self.room.floats), place))
                 code.set(found, _added(code, [code.get(found), code.load(there, width)]))
             return code.get(found)
 

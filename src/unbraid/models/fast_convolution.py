@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unbraid.models.convolution_kernels import Chain, Convolution
 
 _MOST_WEIGHTS = 1 << 18  # beyond, they fill the cache that images should lie in
-_MOST_FLOATS = 1 << 16  # that one image may lie in on its way through a kernel; the cache should hold them
+_MOST_FLOATS = 1 << 19  # of the space that one image may go through in one kernel: some megabytes of cache
 _How = tuple[tuple[int, int, int, int], int, int, int, int | None, str]  # as `_convolution` is asked, but the image
 
 

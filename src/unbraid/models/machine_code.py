@@ -99,6 +99,21 @@ class Code:
         builder.branch(head)
         builder.position_at_end(end)
 
+    def apart(self, write: Callable[..., None], *values: Any) -> None:
+        """Runs `write(code, *values)` as a function of its own: compiling takes longer than a function is long."""
+        module = self.builder.module
+        kind = ir.FunctionType(_VOID, [value.type for value in values])
+        function = ir.Function(module, kind, name=module.get_unique_name("part"))
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        entry, start = function.append_basic_block(), function.append_basic_block()
+        builder = ir.IRBuilder(start)
+        write(Code(builder), *function.args)
+        builder.ret_void()
+        builder.position_at_end(entry)
+        builder.branch(start)
+        self.builder.call(function, values)
+
     def variable(self, value: Any) -> Any:
         """LLVM makes a register of it."""
         with self.builder.goto_entry_block():
