@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any
 
+from unbraid.models.exponential import expm1
 from unbraid.models.machine_code import Code, Kernel, compiled, lanes, registers, widths
 
 _KERNELS = 256  # that are kept; a net has some ten, and one more of each for every size of images
 _LINE = 16  # floats of a line of the cache
 _NARROW = 8  # channels below which sums for one pixel leave most of a vector empty
-_EXPM1 = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)  # of its Taylor series; an error of 3e-8 up to ln(2) / 2
-_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4  # whose sum is ln(2); the first times an exponent is exact
 
 Size = tuple[int, int, int]  # (height, width, channels)
 
@@ -590,27 +589,8 @@ def _activated(code: Code, x: Any, activation: str) -> Any:
     if activation == "relu":
         return code.select(x, "<", 0.0, code.constant(0.0, width), x)
     if activation == "elu":
-        return code.select(x, "<", 0.0, _expm1(code, x), x)
+        return code.select(x, "<", 0.0, expm1(code, x), x)
     return x
-
-
-def _expm1(code: Code, x: Any) -> Any:
-    """exp(x) - 1 for x < 0: of x = whole ln(2) + rest it is 2^whole expm1(rest) + 2^whole - 1."""
-    width, builder = x.type.count, code.builder
-
-    def constant(value: float) -> Any:
-        return code.constant(value, width)
-
-    x = code.select(x, ">", -30.0, x, constant(-30.0))  # below, it is -1; above 0 nobody looks at it
-    whole = code.rounded(builder.fmul(x, constant(1 / math.log(2))))
-    rest = code.multiply_add(whole, constant(-_LN2_HIGH), x)
-    rest = code.multiply_add(whole, constant(-_LN2_LOW), rest)
-    series = constant(_EXPM1[0])
-    for factor in _EXPM1[1:]:
-        series = code.multiply_add(series, rest, constant(factor))
-    series = code.multiply_add(builder.fmul(series, rest), rest, rest)
-    power = code.power_of_two(whole)
-    return code.multiply_add(power, series, builder.fsub(power, constant(1.0)))
 
 
 def _through(code: Code, gradient: Any, after: Any, activation: str) -> Any:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unbraid.models.activations import followed, is_plain, is_watched, with_activations
-from unbraid.models.transformed import transformed
+from unbraid.models.transformed import is_array, is_run
 
 if TYPE_CHECKING:
     from unbraid.models.convolution_kernels import Chain, Convolution
@@ -72,15 +72,13 @@ def _convolved(x: Any, row: Sequence[tuple[_Layer, str]]) -> tuple[Tensor, int]|
 
     Kernels take addresses of floats, so whatever is not simply that must not come near them.
     """
-    if not _is_array(x) or x.dim() != 4 or len(x) == 0:
-        return None
-    if transformed() or torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu"):
+    if not is_array(x) or x.dim() != 4 or len(x) == 0 or not is_run():
         return None
     hows: list[_How] = []
     parameters: list[Tensor] = []
     for layer, activation in row:
         weight, bias = layer.weight, layer.bias
-        if bias is None or not _is_array(weight) or not _is_array(bias):
+        if bias is None or not is_array(weight) or not is_array(bias):
             break
         more = layer.output_padding[0] if isinstance(layer, nn.ConvTranspose2d) else None
         hows.append((weight.shape, len(bias), layer.stride[0], int(layer.padding[0]), more, activation))
@@ -92,11 +90,6 @@ def _convolved(x: Any, row: Sequence[tuple[_Layer, str]]) -> tuple[Tensor, int]|
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *parameters)):
         return _Convolutions.apply(x, chain, *parameters), len(chain)
     return _forward(x, chain, parameters, kept=False)[-1], len(chain)
-
-
-def _is_array(x: Any) -> bool:
-    there = type(x) in (Tensor, nn.Parameter) and x.device.type == "cpu" and x.layout == torch.strided
-    return there and x.dtype == torch.float32 and not x.is_neg()
 
 
 @lru_cache(1024)

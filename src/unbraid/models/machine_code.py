@@ -156,6 +156,13 @@ class Code:
         mask = ir.Constant(ir.VectorType(_INT, len(places)), list(places))
         return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
+    def sum(self, vector: Any) -> Any:
+        """The sum of what stands in it, a vector of one; halves are added first, so that no sum is long."""
+        while (width := vector.type.count) > 1:
+            halves = self.picked(vector, range(width // 2)), self.picked(vector, range(width // 2, width))
+            vector = self.builder.fadd(*halves)
+        return vector
+
     def constant(self, value: float, width: int) -> Any:
         return ir.Constant(ir.VectorType(FLOAT, width), [value] * width)
 
@@ -201,14 +208,14 @@ def compiled(
     arrays: int,
     each: Callable[[Code, Any, Sequence[Any]], None],
     *,
-    share_of_array: Mapping[int, int],
-    begin: Callable[[Code, Sequence[Any]], None],
+    share_of_array: Mapping[int, int] | None = None,
+    begin: Callable[[Code, Sequence[Any]], None] | None = None,
     end: Callable[[Code, Any, Any, Sequence[Any]], None] | None = None,
 ) -> Kernel:
     """A kernel that works on images in shares, each on a thread.
 
-    A share runs `begin(code, arrays)`, and `each(code, image, arrays)` for every image that is its own; when all have,
-    it runs `end(code, share, shares, arrays)`. A share is the same whatever thread takes it, so that results hang on how
+    A share runs `begin(code, arrays)`, then `each(code, image, arrays)` for every image that is its own, and, when all
+    shares have, `end(code, share, shares, arrays)`. A share is the same whatever thread takes it, so that results hang on how
     many shares there are and nothing else.
 
     share_of_array: floats of an array that belong to one share and are zero when it begins; the others are one for all,
@@ -216,7 +223,7 @@ def compiled(
     """
     module = ir.Module()
     module.triple = binding.get_default_triple()
-    _write_body(module, arrays, each, share_of_array, begin, end)
+    _write_body(module, arrays, each, share_of_array or {}, begin, end)
     engine = _compiled(module)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
     numbers = ctypes.c_int64 * (2 + arrays)
@@ -250,7 +257,8 @@ def _write_body(module: ir.Module, arrays: int, each: Any, share_of_array: Any, 
         for number, floats in share_of_array.items():
             own[number] = code.at(pointers[number], code.multiply(share, floats))
             code.fill(own[number], floats)
-        begin(code, own)
+        if begin is not None:
+            begin(code, own)
         with code.loop(*code.portion(images, share, shares)) as image:
             each(code, image, own)
     if end is not None:

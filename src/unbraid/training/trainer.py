@@ -13,6 +13,7 @@ from unbraid import randomness, runs, schedules
 from unbraid.config import Config, fitted
 from unbraid.data.linear_coordinates import linear_coordinates
 from unbraid.data.pairs import pairs
+from unbraid.models import acceleration
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
 from unbraid.probability import LIKELIHOODS
@@ -53,9 +54,10 @@ class Trainer:
                 objective.aux.build(config.latent_dim, randomness.fold(config.seed, "aux")), device
             )
         self.hyper = {name: schedules.resolve(value) for name, value in config.section("objective").items()}
-        likelihood = LIKELIHOODS[config.likelihood]
-        options = config.section("likelihood")
-        self.likelihood = lambda logits, x: likelihood.nll(logits, x, **options)
+        nll = LIKELIHOODS[config.likelihood].nll
+        if device.type == "cpu":
+            nll = acceleration.likelihood(nll)
+        self.likelihood = partial(nll, **config.section("likelihood"))
         self.lr = schedules.resolve(config.lr)
         self.makers = [partial(OPTIMIZERS[config.optimizer], **config.section("optimizer"))]
         self.optimizers: list[tuple[Optimizer, schedules.Schedule | float]] = [

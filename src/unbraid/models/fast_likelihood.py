@@ -1,0 +1,52 @@
+"""The likelihood of binary and grey images on the CPU, by kernels that look at each pixel once."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unbraid import probability
+from unbraid.models.transformed import is_array, is_run
+
+
+def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
+    """`probability.bernoulli_nll`, equal to it but for rounding; to be differentiated once, and for the logits."""
+    fits = is_array(logits) and is_array(x) and logits.shape == x.shape and logits.numel() > 0 and not x.requires_grad
+    layout = _layout(logits) if fits and logits.dim() == 4 and is_run() else None
+    if layout is None:
+        return probability.bernoulli_nll(logits, x)
+    return _Bernoulli.apply(logits, x.contiguous(memory_format=layout), layout)
+
+
+def _layout(images: Tensor) -> torch.memory_format | None:
+    layouts = torch.contiguous_format, torch.channels_last
+    return next((layout for layout in layouts if images.is_contiguous(memory_format=layout)), None)
+
+
+class _Bernoulli(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, x: Tensor, layout: torch.memory_format) -> Tensor:
+        from unbraid.models.likelihood_kernels import forward_kernel
+
+        nats = logits.new_empty(len(logits))
+        arrays = logits, x, nats
+        forward_kernel(logits[0].numel())(*_shares(logits), [array.data_ptr() for array in arrays])
+        ctx.layout = layout
+        ctx.save_for_backward(logits, x)
+        return nats
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        from unbraid.models.likelihood_kernels import backward_kernel
+
+        logits, x = (saved.contiguous(memory_format=ctx.layout) for saved in ctx.saved_tensors)
+        for_logits = torch.empty_like(logits)
+        arrays = logits, x, grad.resolve_neg().contiguous(), for_logits
+        backward_kernel(logits[0].numel())(*_shares(logits), [array.data_ptr() for array in arrays])
+        return for_logits, None, None
+
+
+def _shares(images: Tensor) -> tuple[int, int]:
+    """(how many images, how many threads share them)"""
+    return len(images), min(len(images), torch.get_num_threads())

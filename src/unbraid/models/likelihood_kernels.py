@@ -1,0 +1,67 @@
+"""Cross-entropy of images with a decoder's logits, and its slope, each in one pass over the pixels."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from unbraid.models.exponential import exp
+from unbraid.models.machine_code import Code, Kernel, compiled, lanes, widths
+
+_TERMS = 8  # of the series of log(1 + e); the next is below the error of a float
+_KERNELS = 32  # that are kept
+
+
+@lru_cache(_KERNELS)
+def forward_kernel(pixels: int) -> Kernel:
+    """Over logits l, images x and nats: of each image the sum over pixels of log(1 + exp(l)) - x l."""
+
+    def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
+        logits, x = (code.at(array, code.multiply(image, pixels)) for array in arrays[:2])
+        found = {width for _, width in widths(pixels)}
+        totals = {width: code.variable(code.constant(0.0, width)) for width in found}
+        for at, width in code.along(pixels):
+            logit, given = (code.load(code.at(array, at), width) for array in (logits, x))
+            positive = code.select(logit, ">", 0.0, logit, code.constant(0.0, width))
+            softplus = code.builder.fadd(positive, _log1p(code, exp(code, _falling(code, logit))))
+            nats = code.builder.fsub(softplus, code.builder.fmul(given, logit))
+            code.set(totals[width], code.builder.fadd(code.get(totals[width]), nats))
+        whole = code.constant(0.0, 1)
+        for total in totals.values():
+            whole = code.builder.fadd(whole, code.sum(code.get(total)))
+        code.store(whole, code.at(arrays[2], image))
+
+    return compiled(3, each)
+
+
+@lru_cache(_KERNELS)
+def backward_kernel(pixels: int) -> Kernel:
+    """Over logits l, images x, a gradient g for each image, and those of the logits: g (sigmoid(l) - x)."""
+
+    def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
+        logits, x, _, out = (code.at(array, code.multiply(image, pixels)) for array in arrays)
+        gradient = code.scalar(code.at(arrays[2], image))
+        for at, width in code.along(pixels):
+            logit, given = (code.load(code.at(array, at), width) for array in (logits, x))
+            e, one = exp(code, _falling(code, logit)), code.constant(1.0, width)
+            share = code.builder.fdiv(code.select(logit, "<", 0.0, e, one), code.builder.fadd(one, e))
+            share = code.builder.select(code.builder.fcmp_unordered("uno", logit, logit), logit, share)
+            slope = code.builder.fmul(code.builder.fsub(share, given), code.spread(gradient, width))
+            code.store(slope, code.at(out, at))
+
+    return compiled(4, each)
+
+
+def _falling(code: Code, x: Any) -> Any:
+    """-|x|"""
+    return code.select(x, ">", 0.0, code.builder.fneg(x), x)
+
+
+def _log1p(code: Code, e: Any) -> Any:
+    """log(1 + e) of 0 <= e <= 1, exact near 0 too: 2 (s + s^3 / 3 + s^5 / 5 + ...) with s = e / (2 + e)."""
+    builder, width = code.builder, e.type.count
+    s = builder.fdiv(e, builder.fadd(e, code.constant(2.0, width)))
+    square = builder.fmul(s, s)
+    series = code.constant(2 / (2 * _TERMS - 1), width)
+    for term in reversed(range(_TERMS - 1)):
+        series = code.multiply_add(series, square, code.constant(2 / (2 * term + 1), width))
+    return builder.fmul(series, s)
