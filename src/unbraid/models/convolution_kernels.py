@@ -158,17 +158,15 @@ class _Forward:
 
     def each(self, code: Code, x: Any, weight: Any, bias: Any, y: Any, space: Any) -> None:
         of, given = self.of, code.at(space, self.image)
-        at_once = of.activation if of.made[2] >= lanes() else ""  # fewer channels leave vectors half empty
         _pad(code, x, given, self.padded)
         arrangement = self.weight.of(code, weight, space)
         if not of.transposed:
-            _down(code, of, given, arrangement, bias, y, at_once)
+            _down(code, of, given, arrangement, bias, y, of.activation)
         elif _is_scattered(of):
             _scatter(code, of, given, arrangement, bias, y, code.at(space, self.scattered))
-        else:
-            _up(code, of, given, arrangement, bias, y, at_once)
-        if not at_once:
             _activate(code, y, math.prod(of.made), of.activation)
+        else:
+            _up(code, of, given, arrangement, bias, y, of.activation)
 
 
 @lru_cache(_KERNELS)
@@ -420,14 +418,41 @@ def _gather(
                         code.set(total, code.multiply_add(number, loaded[start], code.get(total)))
             write = code.add(code.multiply(y, grid.write_down), code.multiply(x, grid.write_right))
             target = code.at(out, code.add(write, places(kind)))
-            for (pixel, start), total in sums.items():
-                value = code.get(total)
-                of_each = [range(each, value.type.count, fold) for each in range(fold)]
-                value = _added(code, [code.picked(value, places) for places in of_each])
-                if bias is not None:
-                    value = _added(code, [value, code.load(code.at(bias, start), value.type.count)])
-                place = pixel[0] * grid.write_down + pixel[1] * grid.write_right + start
-                code.store(_activated(code, value, activation), code.at(target, place))
+            at = {(y, x): y * grid.write_down + x * grid.write_right for y, x in pixels}
+            for start, width in vectors:
+                biases = None if bias is None else code.load(code.at(bias, start), width)
+                for some in _together(pixels, outputs):
+                    value = _apart(code, [code.get(sums[pixel, start]) for pixel in some], fold)
+                    if biases is not None:
+                        value = _added(code, [value, code.picked(biases, [*range(width)] * len(some))])
+                    value = _activated(code, value, activation)
+                    first = at[some[0]]
+                    if [at[pixel] for pixel in some] == [*range(first, first + len(some) * width, width)]:
+                        code.store(value, code.at(target, first + start))
+                        continue
+                    for number, pixel in enumerate(some):
+                        own = code.picked(value, range(number * width, (number + 1) * width))
+                        code.store(own, code.at(target, at[pixel] + start))
+
+
+def _together(pixels: Sequence[tuple[int, int]], outputs: int) -> list[Sequence[tuple[int, int]]]:
+    """The pixels in parts whose sums fill a vector, or nearly."""
+    most = max(1, lanes() // outputs) if len(widths(outputs)) == 1 else 1
+    parts = []
+    while pixels:
+        count = min(most, 1 << len(pixels).bit_length() - 1)
+        parts.append(pixels[:count])
+        pixels = pixels[count:]
+    return parts
+
+
+def _apart(code: Code, sums: Sequence[Any], fold: int) -> Any:
+    """The sums of some pixels side by side, those of each pixel's `fold` inputs as one."""
+    width = sums[0].type.count
+    while len(sums) > 1:
+        sums = [code.joined(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)]
+    (whole,) = sums
+    return _added(code, [code.picked(whole, range(each, whole.type.count, fold)) for each in range(fold)])
 
 
 @contextmanager

@@ -156,6 +156,11 @@ class Code:
         mask = ir.Constant(ir.VectorType(_INT, len(places)), list(places))
         return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
+    def joined(self, first: Any, second: Any) -> Any:
+        """Both side by side."""
+        mask = ir.Constant(ir.VectorType(_INT, 2 * first.type.count), [*range(2 * first.type.count)])
+        return self.builder.shuffle_vector(first, second, mask)
+
     def sum(self, vector: Any) -> Any:
         """The sum of what stands in it, a vector of one; halves are added first, so that no sum is long."""
         while (width := vector.type.count) > 1:
