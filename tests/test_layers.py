@@ -12,7 +12,7 @@ SOURCES = Path(__file__).parents[1] / "src" / "unbraid"
 # A file imports only from floors above its own line. Rooms of one line never import each other, but for the ground
 # floor, where circles alone are refused.
 FLOORS = (
-    "errors types registry schedules randomness files progress probability information optimizers muon processors "
+    "errors types registry schedules randomness files progress probability information optimizers adam muon processors "
     "parquet",
     "data models objectives metrics figures",
     "config",

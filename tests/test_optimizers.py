@@ -77,6 +77,29 @@ def test_follows_its_rule(name: str, layout: torch.memory_format) -> None:
     np.testing.assert_allclose(parameter.detach().numpy(), weights, rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize(("name", "torchs"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_adam_has_the_bits_of_torch_s(name: str, torchs: type[torch.optim.Optimizer]) -> None:
+    """Also after a step in which a weight had no gradient, and after its state was loaded."""
+    rng = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=rng) for shape in ((3, 4), (5,), (2, 3, 4, 4))]
+    ours, theirs = ([tensor.clone().requires_grad_() for tensor in start] for _ in range(2))
+    optimizers = [OPTIMIZERS[name](ours), torchs(theirs, lr=0.0, fused=True, weight_decay=0.01 * (name == "adamw"))]
+    for step in range(STEPS):
+        for place, pair in enumerate(zip(ours, theirs, strict=True)):
+            gradient = torch.randn(pair[0].shape, generator=rng)
+            for weight in pair:
+                weight.grad = None if (step, place) == (2, 1) else gradient.clone()
+        if step == 4:
+            state = optimizers[0].state_dict()
+            optimizers[0] = OPTIMIZERS[name](ours)
+            optimizers[0].load_state_dict(state)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = 0.1 / (step + 1)
+            optimizer.step()
+    assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
+    assert [float(optimizers[0].state[weight]["step"]) for weight in ours] == [STEPS, STEPS - 1, STEPS]
+
+
 def test_muon_steps_biases_as_adam_does() -> None:
     ours, theirs = (torch.linspace(-1, 1, 5).requires_grad_() for _ in range(2))
     optimizers = [

@@ -1,7 +1,7 @@
 """Optimizers as a table of functions: parameters -> torch optimizer. The trainer sets the learning rate each step."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,9 +14,7 @@ def adam(
     params: "Parameters", *, adam_beta1: float = 0.9, adam_beta2: float = 0.999, adam_eps: float = 1e-8
 ) -> "Optimizer":
     """Kingma & Ba 2015."""
-    from torch.optim import Adam
-
-    return Adam(params, lr=0.0, betas=(adam_beta1, adam_beta2), eps=adam_eps, fused=True)
+    return _fused_adam(params, "Adam", betas=(adam_beta1, adam_beta2), eps=adam_eps)
 
 
 def adamw(
@@ -28,9 +26,7 @@ def adamw(
     weight_decay: float = 0.01,
 ) -> "Optimizer":
     """Loshchilov & Hutter 2019."""
-    from torch.optim import AdamW
-
-    return AdamW(params, lr=0.0, betas=(adam_beta1, adam_beta2), eps=adam_eps, weight_decay=weight_decay, fused=True)
+    return _fused_adam(params, "AdamW", betas=(adam_beta1, adam_beta2), eps=adam_eps, weight_decay=weight_decay)
 
 
 def adagrad(params: "Parameters", *, adagrad_start: float = 0.0) -> "Optimizer":
@@ -65,6 +61,18 @@ def sgd(params: "Parameters", *, momentum: float = 0.0) -> "Optimizer":
     from torch.optim import SGD
 
     return SGD(params, lr=0.0, momentum=momentum)
+
+
+def _fused_adam(params: "Parameters", name: str, **options: Any) -> "Optimizer":
+    from torch import optim
+
+    from unbraid.adam import Adam
+
+    params = list(params)
+    if params[0].device.type == "cpu":
+        return Adam(params, **options)
+    kind = getattr(optim, name)
+    return kind(params, lr=0.0, fused=True, **options)
 
 
 OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {

@@ -10,7 +10,8 @@ from math import nan, prod
 import torch
 from torch import Tensor
 
-from unbraid.models.convolution_kernels import Chain, Convolution, backward_kernel, forward_kernel
+from unbraid.models.convolution_kernels import backward_kernel, forward_kernel
+from unbraid.models.convolution_sizes import Chain, Convolution
 
 IMAGES, SHARES = 3, 2
 SIZES = [  # large, small, kernel, stride, padding

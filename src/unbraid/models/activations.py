@@ -9,9 +9,7 @@ _MOST_CHANNELS = 128  # of a kernel of ours
 _NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ELU: "elu"}
 
 
-def with_activations(
-    layers: Iterable[nn.Module], takers: tuple[type[nn.Module], ...]
-) -> list[tuple[nn.Module, str]]:
+def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module], ...]) -> list[tuple[nn.Module, str]]:
     """Each of these layers in a row, and the name of the activation that it is to do too, "" for none.
 
     Those of `takers` do the one after them, which then is not in the list, unless somebody watches either.

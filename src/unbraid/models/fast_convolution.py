@@ -12,16 +12,16 @@ from unbraid.models.activations import followed, is_plain, is_watched, with_acti
 from unbraid.models.transformed import is_array, is_run
 
 if TYPE_CHECKING:
-    from unbraid.models.convolution_kernels import Chain, Convolution
+    from unbraid.models.convolution_sizes import Chain, Convolution
 
 _MOST_WEIGHTS = 1 << 18  # beyond, they fill the cache that images should lie in
 _MOST_FLOATS = 1 << 19  # of the space that one image may go through in one kernel: some megabytes of cache
-_How = tuple[tuple[int, int, int, int], int, int, int, int | None, str]  # as `_convolution` is asked, but the image
+_How = tuple[tuple[int, ...], int, int, int, int | None, str]  # as `_convolution` is asked, but the image
 
 
 def fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     """Whether there are kernels for such a layer, whatever the images' size; asked where there are any kernels."""
-    from unbraid.models.convolution_kernels import fill_vectors
+    from unbraid.models.convolution_sizes import fill_vectors
 
     square = len({*layer.kernel_size}) == len({*layer.output_padding}) == 1
     if not (is_plain(layer) and square and layer.weight.numel() <= _MOST_WEIGHTS):
@@ -46,7 +46,6 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
         return super().forward(x, output_size) if found is None else found[0]
 
 
-_Layer = FastConv2d | FastConvTranspose2d
 _TAKERS = (FastConv2d, FastConvTranspose2d)
 
 
@@ -56,7 +55,7 @@ class FastSequential(nn.Sequential):
     def forward(self, input: Any) -> Any:
         x, layers = input, with_activations(self, _TAKERS)
         while layers:
-            convolutions = [*takewhile(lambda each: isinstance(each[0], _Layer) and not is_watched(each[0]), layers)]
+            convolutions = [*takewhile(lambda each: isinstance(each[0], _TAKERS) and not is_watched(each[0]), layers)]
             found = _convolved(x, convolutions)
             if found is None:
                 (layer, activation), *layers = layers
@@ -67,7 +66,7 @@ class FastSequential(nn.Sequential):
         return x
 
 
-def _convolved(x: Any, row: Sequence[tuple[_Layer, str]]) -> tuple[Tensor, int]| None:
+def _convolved(x: Any, row: Sequence[tuple[nn.Module, str]]) -> tuple[Tensor, int] | None:
     """(what comes out of the first of these convolutions, how many there are of them); None where there is no kernel.
 
     Kernels take addresses of floats, so whatever is not simply that must not come near them.
@@ -77,6 +76,7 @@ def _convolved(x: Any, row: Sequence[tuple[_Layer, str]]) -> tuple[Tensor, int]|
     hows: list[_How] = []
     parameters: list[Tensor] = []
     for layer, activation in row:
+        assert isinstance(layer, _TAKERS)
         weight, bias = layer.weight, layer.bias
         if bias is None or not is_array(weight) or not is_array(bias):
             break
@@ -110,7 +110,7 @@ def _chain(image: tuple[int, int, int], hows: tuple[_How, ...]) -> "Chain":
 
 def _convolution(
     image: tuple[int, int, int],
-    weight: tuple[int, int, int, int],
+    weight: tuple[int, ...],
     biases: int,
     stride: int,
     padding: int,
@@ -118,8 +118,10 @@ def _convolution(
     activation: str,
 ) -> "Convolution | None":
     """None where torch would object, and where a stride leaves pixels over. output_padding: of a transposed one."""
-    from unbraid.models.convolution_kernels import Convolution
+    from unbraid.models.convolution_sizes import Convolution
 
+    if len(weight) != 4:  # weights may have been replaced
+        return None
     (channels, *sides), kernel = image, weight[-1]
     if output_padding is None:
         outputs, inputs = weight[:2]
@@ -127,7 +129,7 @@ def _convolution(
     else:
         inputs, outputs = weight[:2]
         made_sides = [(pixels - 1) * stride - 2 * padding + kernel + output_padding for pixels in sides]
-    square = weight[2] == weight[3]  # weights may have been replaced
+    square = weight[2] == weight[3]
     if not square or channels != inputs or biases != outputs or min(*sides, *made_sides) < 1:
         return None
     given, made = (sides[0], sides[1], inputs), (made_sides[0], made_sides[1], outputs)
@@ -152,19 +154,19 @@ class _Convolutions(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from unbraid.models.convolution_kernels import backward_kernel
 
-        chain, saved = ctx.chain, [None if tensor is None else _channels_last(tensor) for tensor in ctx.saved_tensors]  # again, for hooks may save
-        (x, *rest), grad = saved, _channels_last(grad)  # them in another layout
-        weights, made = rest[: len(chain)], rest[len(chain) :]
+        chain, saved, grad = ctx.chain, ctx.saved_tensors, _channels_last(grad)
+        x, *weights = (_channels_last(tensor) for tensor in saved[: 1 + len(chain)])  # again: hooks may save them in
+        made = [None if tensor is None else _channels_last(tensor) for tensor in saved[1 + len(chain) :]]  # another way
         of_images, of_weights = ctx.needs_input_grad[0], any(ctx.needs_input_grad[2:])
         run, space = backward_kernel(chain, of_images, of_weights)
         shares = min(len(x), torch.get_num_threads())
         for_x = torch.empty_like(x) if of_images else None
-        found: list[Tensor | None] = [None] * (2 * len(chain))
-        if of_weights:
-            found = [made_ for of, weight in zip(chain, weights, strict=True) for made_ in (torch.empty_like(weight), weight.new_empty(of.made[2]))]
-        arrays = [x, grad, for_x, x.new_empty(shares * space)]
-        for number, (weight, out) in enumerate(zip(weights, made, strict=True)):
-            arrays += weight, out, *found[2 * number : 2 * number + 2]
+        found: list[Tensor | None] = []
+        arrays: list[Tensor | None] = [x, grad, for_x, x.new_empty(shares * space)]
+        for of, weight, out in zip(chain, weights, made, strict=True):
+            both = (torch.empty_like(weight), weight.new_empty(of.made[2])) if of_weights else (None, None)
+            found += both
+            arrays += weight, out, *both
         run(len(x), shares, [0 if array is None else array.data_ptr() for array in arrays])
         return for_x, None, *found
 

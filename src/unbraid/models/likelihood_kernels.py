@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from unbraid.models.exponential import exp
-from unbraid.models.machine_code import Code, Kernel, compiled, lanes, widths
+from unbraid.models.machine_code import Code, Kernel, compiled, widths
 
 _TERMS = 8  # of the series of log(1 + e); the next is below the error of a float
 _KERNELS = 32  # that are kept

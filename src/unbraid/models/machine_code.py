@@ -220,8 +220,8 @@ def compiled(
     """A kernel that works on images in shares, each on a thread.
 
     A share runs `begin(code, arrays)`, then `each(code, image, arrays)` for every image that is its own, and, when all
-    shares have, `end(code, share, shares, arrays)`. A share is the same whatever thread takes it, so that results hang on how
-    many shares there are and nothing else.
+    shares have, `end(code, share, shares, arrays)`. A share is the same whatever thread takes it, so that results hang
+    on how many shares there are and nothing else. There are to be no more than threads.
 
     share_of_array: floats of an array that belong to one share and are zero when it begins; the others are one for all,
     as all are at the end.

@@ -1,0 +1,317 @@
+"""The loops of convolutions over one image, in code for the processor: sums over taps and pixels, and activations."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, patches_at_once
+from unbraid.models.exponential import expm1
+from unbraid.models.machine_code import Code, lanes, registers, widths
+
+
+def down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
+    """out[y, x, n] = bias[n] + sum over taps and C of large[S y + ky, S x + kx, C] weight[ky, kx, C, n]"""
+    height, width, outputs = of.small
+    inputs, row = of.large[2], Padded.large(of).row
+    taps = [(ky * row + kx * inputs, (ky * of.kernel + kx) * inputs * outputs) for ky, kx in of.taps()]
+    there = _Grid(height, width, of.stride * row, of.stride * inputs, width * outputs, outputs)
+    _gather(code, there, large, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), [(0, taps)], activation)
+
+
+def up(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
+    """out[y, x, C] = bias[C] + sum over the windows that the pixel lies in and n of small[window, n] weight[tap, n, C]
+
+    Pixels fall into S x S classes that lie in the same taps of their windows.
+    """
+    _, width, outputs = of.large
+    inputs, space = of.small[2], Padded.small(of)
+    classes = []
+    for ry in range(of.stride):
+        for rx in range(of.stride):
+            taps = []
+            for ky, kx in of.taps():
+                y, x = of.sources(ry, ky), of.sources(rx, kx)
+                if y is not None and x is not None:
+                    taps.append((space.first + y * space.row + x * inputs, (ky * of.kernel + kx) * inputs * outputs))
+            classes.append(((ry * width + rx) * outputs, taps))
+    step = of.stride * outputs
+    there = _Grid(of.large[0] // of.stride, width // of.stride, space.row, inputs, step * width, step)
+    _gather(code, there, small, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), classes, activation)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Pixels that are made, and floats from one to the next: in what is read and in what is written, down and right."""
+
+    height: int
+    width: int
+    read_down: int
+    read_right: int
+    write_down: int
+    write_right: int
+
+    def tile(self, most: int) -> tuple[int, int]:
+        """(height, width) of tiles of at most so many pixels; where they do not fit the grid, the last ones overlap."""
+        width = _even(self.width, most)
+        return _even(self.height, max(1, most // width)), width
+
+
+def _even(count: int, most: int) -> int:
+    """Length of the fewest parts of `count` things with at most so many each."""
+    return -(-count // -(-count // most))
+
+
+def _gather(
+    code: Code,
+    grid: _Grid,
+    source: Any,
+    weight: Any,
+    bias: Any,
+    out: Any,
+    inputs: int,
+    outputs: int,
+    fold: int,
+    classes: Sequence[tuple[int, Sequence[tuple[int, int]]]],
+    activation: str,
+) -> None:
+    """For every class, (where it is written, its taps), and every pixel of the grid: out = bias + sums over the taps.
+
+    A tap is where it reads and where its weights [inputs / fold, outputs, fold] lie. The sums of a tile stay in
+    registers, each of the `fold` inputs with its own; in the end they are one.
+    """
+    ends = [sum(len(taps) for _, taps in classes[:number]) for number in range(len(classes) + 1)]
+    bounds, places = code.table(ends), code.table([place for place, _ in classes])
+    reads = code.table([read for _, taps in classes for read, _ in taps])
+    weights = code.table([place for _, taps in classes for _, place in taps])
+    parts = widths(outputs)
+    for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
+        down, right = grid.tile(min(registers() // len(vectors), 16))  # more would not be quicker, only longer code
+        pixels = [(y, x) for y in range(down) for x in range(right)]
+        with (
+            code.loop(len(classes)) as kind,
+            _starts(code, grid.height, down) as y,
+            _starts(code, grid.width, right) as x,
+        ):
+            read = code.add(code.multiply(y, grid.read_down), code.multiply(x, grid.read_right))
+            sums = {
+                (pixel, start): code.variable(code.constant(0.0, width * fold))
+                for start, width in vectors
+                for pixel in pixels
+            }
+            with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as tap, code.loop(inputs // fold) as channel:
+                taken = code.at(source, code.add(code.add(read, reads(tap)), code.multiply(channel, fold)))
+                factors = code.at(weight, code.add(weights(tap), code.multiply(channel, outputs * fold)))
+                loaded = {start: code.load(code.at(factors, start), width * fold) for start, width in vectors}
+                for pixel in pixels:
+                    numbers = code.at(taken, pixel[0] * grid.read_down + pixel[1] * grid.read_right)
+                    for start, width in vectors:
+                        total, number = sums[pixel, start], _repeated(code, numbers, fold, width)
+                        code.set(total, code.multiply_add(number, loaded[start], code.get(total)))
+            write = code.add(code.multiply(y, grid.write_down), code.multiply(x, grid.write_right))
+            target = code.at(out, code.add(write, places(kind)))
+            at = {(y, x): y * grid.write_down + x * grid.write_right for y, x in pixels}
+            for start, width in vectors:
+                biases = None if bias is None else code.load(code.at(bias, start), width)
+                for some in _together(pixels, outputs):
+                    value = _apart(code, [code.get(sums[pixel, start]) for pixel in some], fold)
+                    if biases is not None:
+                        value = added(code, [value, code.picked(biases, [*range(width)] * len(some))])
+                    value = _activated(code, value, activation)
+                    first = at[some[0]]
+                    if [at[pixel] for pixel in some] == [*range(first, first + len(some) * width, width)]:
+                        code.store(value, code.at(target, first + start))
+                        continue
+                    for number, pixel in enumerate(some):
+                        own = code.picked(value, range(number * width, (number + 1) * width))
+                        code.store(own, code.at(target, at[pixel] + start))
+
+
+def _together(pixels: Sequence[tuple[int, int]], outputs: int) -> list[Sequence[tuple[int, int]]]:
+    """The pixels in parts whose sums fill a vector, or nearly."""
+    most = max(1, lanes() // outputs) if len(widths(outputs)) == 1 else 1
+    parts = []
+    while pixels:
+        count = min(most, 1 << len(pixels).bit_length() - 1)
+        parts.append(pixels[:count])
+        pixels = pixels[count:]
+    return parts
+
+
+def _apart(code: Code, sums: Sequence[Any], fold: int) -> Any:
+    """The sums of some pixels side by side, those of each pixel's `fold` inputs as one."""
+    while len(sums) > 1:
+        sums = [code.joined(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)]
+    (whole,) = sums
+    return added(code, [code.picked(whole, range(each, whole.type.count, fold)) for each in range(fold)])
+
+
+@contextmanager
+def _starts(code: Code, count: int, length: int) -> Iterator[Any]:
+    """Where each part of that length begins; the last overlaps the one before it rather than reach beyond `count`."""
+    with code.loop(-(-count // length)) as part:
+        yield code.smaller(code.multiply(part, length), count - length)
+
+
+def _repeated(code: Code, numbers: Any, fold: int, width: int) -> Any:
+    """The `fold` floats at a pointer, over and over: a, b, a, b, ..."""
+    if fold == 1:
+        return code.spread(code.scalar(numbers), width)
+    return code.picked(code.load(numbers, fold), [*range(fold)] * width)
+
+
+def added(code: Code, values: Sequence[Any]) -> Any:
+    return reduce(code.builder.fadd, values)
+
+
+def scatter(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, working: Any) -> None:
+    """What `up` does, for few channels C: each pixel of small is added to the k x k x C numbers that it tells of.
+
+    weight is [n, k, k, C], so that one vector has several taps.
+    """
+    height, width, channels = of.large
+    inputs, space, padded = of.small[2], Padded.small(of), Padded.large(of)
+    patch, row = of.kernel**2 * channels, of.kernel * channels
+    large, patches = working, code.at(working, padded.floats)
+    biases = [] if bias is None else [code.scalar(code.at(bias, channel)) for channel in range(channels)]
+    if len(biases) < 2:
+        code.fill(large, padded.floats, *biases)
+    else:
+        with code.loop(padded.floats // channels) as pixel:
+            for channel, scalar in enumerate(biases):
+                code.store(scalar, code.at(large, code.add(code.multiply(pixel, channels), channel)))
+
+    def tell(y: Any, x: Any, count: int) -> None:
+        """Of so many pixels from (y, x) on."""
+        read = code.add(code.multiply(y, space.row), code.multiply(x, inputs))
+        grid, one = _Grid(1, count, 0, inputs, 0, patch), [(0, [(space.first, 0)])]
+        _gather(code, grid, code.at(small, read), weight, None, patches, inputs, patch, 1, one, "")
+        first = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
+        with code.loop(count) as pixel:
+            corner = code.at(large, code.add(first, code.multiply(pixel, of.stride * channels)))
+            told = code.at(patches, code.multiply(pixel, patch))
+            for ky in range(of.kernel):
+                for start, size in widths(row):
+                    target, value = code.at(corner, ky * padded.row + start), code.at(told, ky * row + start)
+                    code.store(added(code, [code.load(target, size), code.load(value, size)]), target)
+
+    count = patches_at_once(of)
+    whole, rest = of.small[1] // count, of.small[1] % count
+    with code.loop(of.small[0]) as y:
+        with code.loop(whole) as part:
+            tell(y, code.multiply(part, count), count)
+        if rest:
+            tell(y, whole * count, rest)
+    with code.loop(height) as y:
+        source = code.at(large, code.add(code.multiply(y, padded.row), padded.first))
+        target = code.at(out, code.multiply(y, width * channels))
+        for at, size in code.along(width * channels):
+            code.store(code.load(code.at(source, at), size), code.at(target, at))
+
+
+def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: Any) -> None:
+    """out[ky, kx, C, n] += sum over y and x of large[S y + ky, S x + kx, C] small[y, x, n]
+
+    With a fold, out is [ky, kx, C / fold, n, fold].
+    """
+    height, width, outputs = of.small
+    channels, space, padded = of.large[2], Padded.small(of), Padded.large(of)
+    fold, parts = fold_of(channels, outputs), widths(outputs)
+    line = range(0, of.kernel * channels, fold)  # of a window
+    for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
+        # Rows at a time, whose sums stay in registers: a power of two, as channels mostly are, so that no part is left.
+        most = 1 << (registers() // len(vectors)).bit_length() - 1
+        lines, length = max(1, most // len(line)), _even(len(line), most)
+        patterns: dict[tuple[int, ...], list[tuple[int, int]]] = {}  # rows that lie alike are one loop
+        for ky in range(0, of.kernel, lines):
+            for first in range(0, len(line), length):
+                some = [
+                    y * padded.row + c for y in range(min(lines, of.kernel - ky)) for c in line[first : first + length]
+                ]
+                place = (ky * len(line) + first) * outputs * fold
+                pattern = tuple(row - some[0] for row in some)
+                patterns.setdefault(pattern, []).append((ky * padded.row + some[0], place))
+        for pattern, chunks in patterns.items():
+            reads, writes = code.table([read for read, _ in chunks]), code.table([write for _, write in chunks])
+            with code.loop(len(chunks)) as chunk:
+                corner, target = code.at(large, reads(chunk)), code.at(out, writes(chunk))
+                sums = {
+                    (number, start): code.variable(
+                        code.load(code.at(target, number * outputs * fold + start), size * fold)
+                    )
+                    for number in range(len(pattern))
+                    for start, size in vectors
+                }
+                with code.loop(height) as y, code.loop(width) as x:
+                    at = code.add(code.multiply(y, space.row), code.multiply(x, outputs))
+                    gradients = code.at(small, code.add(at, space.first))
+                    at = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
+                    pixel = code.at(corner, at)
+                    loaded = {}
+                    for start, size in vectors:
+                        value = code.load(code.at(gradients, start), size)
+                        loaded[start] = code.picked(value, [each // fold for each in range(size * fold)])
+                    for number, distance in enumerate(pattern):
+                        for start, size in vectors:
+                            total, factor = sums[number, start], _repeated(code, code.at(pixel, distance), fold, size)
+                            code.set(total, code.multiply_add(factor, loaded[start], code.get(total)))
+                for (number, start), total in sums.items():
+                    code.store(code.get(total), code.at(target, number * outputs * fold + start))
+
+
+def pad(code: Code, image: Any, out: Any, space: Padded, after: Any = None, activation: str = "") -> None:
+    """Copies an image into its zeros; with what came `after` the activation, a gradient as it is before that."""
+    height, width, channels = space.size
+    with code.loop(height) as y:
+        row = code.multiply(y, width * channels)
+        source, target = code.at(image, row), code.at(out, code.add(code.multiply(y, space.row), space.first))
+        for at, size in code.along(width * channels):
+            value = code.load(code.at(source, at), size)
+            if activation:
+                value = _through(code, value, code.load(code.at(after, code.add(row, at)), size), activation)
+            code.store(value, code.at(target, at))
+
+
+def activate(code: Code, image: Any, floats: int, activation: str) -> None:
+    if activation:
+        for at, size in code.along(floats):
+            place = code.at(image, at)
+            code.store(_activated(code, code.load(place, size), activation), place)
+
+
+def sum_of_pixels(code: Code, image: Any, space: Padded, out: Any) -> None:
+    """out[channel] += sum of the image's pixels"""
+    height, width, channels = space.size
+    apart = next(count for count in (4, 2, 1) if width % count == 0)  # sums that need not wait for each other
+    for start, size in widths(channels):
+        total = code.variable(code.constant(0.0, size))  # of rows, so that no sum is long
+        with code.loop(height) as y:
+            row = [code.variable(code.constant(0.0, size)) for _ in range(apart)]
+            with code.loop(width // apart) as x:
+                at = code.add(code.multiply(y, space.row), code.multiply(x, apart * channels))
+                pixel = code.at(image, code.add(at, space.first + start))
+                for number, part in enumerate(row):
+                    value = code.load(code.at(pixel, number * channels), size)
+                    code.set(part, added(code, [code.get(part), value]))
+            along = added(code, [code.get(part) for part in row])
+            code.set(total, added(code, [code.get(total), along]))
+        target = code.at(out, start)
+        code.store(added(code, [code.load(target, size), code.get(total)]), target)
+
+
+def _activated(code: Code, x: Any, activation: str) -> Any:
+    """As torch has it, also of a NaN."""
+    width = x.type.count
+    if activation == "relu":
+        return code.select(x, "<", 0.0, code.constant(0.0, width), x)
+    if activation == "elu":
+        return code.select(x, "<", 0.0, expm1(code, x), x)
+    return x
+
+
+def _through(code: Code, gradient: Any, after: Any, activation: str) -> Any:
+    """The gradient before an activation, from that after it and from what came out, as torch has it."""
+    if activation == "relu":
+        return code.select(after, "<=", 0.0, code.constant(0.0, gradient.type.count), gradient)
+    return code.select(after, "<=", 0.0, code.multiply_add(gradient, after, gradient), gradient)
