@@ -6,7 +6,7 @@ Each way runs in a process of its own, with one thread and with one a core, on t
 a second, since such machines change their speed from one minute to the next: a ratio is the median over the rounds.
 
 - ours: the trainer's own step, batches and noise included, and its parts apart;
-- plain: the same without our kernels (models/acceleration.py) and with memory given back to the system;
+- plain: the same without our kernels (models/acceleration.py), but for Adam, and with memory given back to the system;
 - eager: modules as they are in their plain layout, a DataLoader over single images, torch's default Adam;
 - eager_kept: the same with memory kept, as ours. Without, much of it goes back to the system and is got again in each
   step, or little: that hangs on where a process's heap happens to lie;
@@ -104,6 +104,7 @@ def ours(of: Config, dataset: Dataset) -> Step:
 
 def plain(of: Config, dataset: Dataset) -> Step:
     acceleration.accelerate = lambda network: None
+    acceleration.likelihood = lambda nll: nll
     return _of_the_trainer(of, dataset)
 
 

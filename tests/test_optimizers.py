@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from unbraid.adam import Adam
 from unbraid.optimizers import OPTIMIZERS
 
 STEPS = 7
@@ -84,6 +85,7 @@ def test_adam_has_the_bits_of_torch_s(name: str, torchs: type[torch.optim.Optimi
     start = [torch.randn(shape, generator=rng) for shape in ((3, 4), (5,), (2, 3, 4, 4))]
     ours, theirs = ([tensor.clone().requires_grad_() for tensor in start] for _ in range(2))
     optimizers = [OPTIMIZERS[name](ours), torchs(theirs, lr=0.0, fused=True, weight_decay=0.01 * (name == "adamw"))]
+    assert type(optimizers[0]) is Adam
     for step in range(STEPS):
         for place, pair in enumerate(zip(ours, theirs, strict=True)):
             gradient = torch.randn(pair[0].shape, generator=rng)
@@ -98,6 +100,17 @@ def test_adam_has_the_bits_of_torch_s(name: str, torchs: type[torch.optim.Optimi
             optimizer.step()
     assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
     assert [float(optimizers[0].state[weight]["step"]) for weight in ours] == [STEPS, STEPS - 1, STEPS]
+
+
+def test_counts_of_adam_lie_side_by_side() -> None:
+    weights = [torch.zeros(size, requires_grad=True) for size in (3, 4)]
+    optimizer, bases = OPTIMIZERS["adam"](weights), []
+    for _ in range(2):
+        for weight in weights:
+            weight.grad = torch.ones_like(weight)
+        optimizer.step()
+        bases += [optimizer.state[weight]["step"]._base for weight in weights]
+    assert bases[0] is not None and all(base is bases[0] for base in bases)
 
 
 def test_muon_steps_biases_as_adam_does() -> None:

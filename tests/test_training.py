@@ -34,6 +34,7 @@ from unbraid import config as configs
 from unbraid import runs, training
 from unbraid.data import from_arrays
 from unbraid.errors import UnbraidError
+from unbraid.models import acceleration
 from unbraid.objectives import OBJECTIVES
 from unbraid.randomness import fold
 from unbraid.training import Interrupted, Trainer, resume, train
@@ -474,6 +475,13 @@ class TestTrainsAsTold:
         run = small_run("beta_vae", tmp_path / "run", likelihood=likelihood, steps=10)
         images = run.reconstruct(squares().images(np.arange(3)))
         assert images.min() >= 0 and images.max() <= 1
+
+    @pytest.mark.skipif(not acceleration.has_kernels(), reason="no kernels for this processor")
+    def test_the_likelihood_is_that_of_a_kernel(self) -> None:
+        made = trainer(likelihood="bernoulli")
+        assert made.terms(made.inputs(0), 0).loss.isfinite()
+        logits = torch.zeros(2, 1, 4, 4, requires_grad=True)
+        assert made.likelihood(logits, torch.ones(2, 1, 4, 4)).grad_fn.name() == "_BernoulliBackward"
 
     def test_no_progress_where_none_is_wanted(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         small_run("beta_vae", tmp_path / "quiet", steps=5)

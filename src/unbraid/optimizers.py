@@ -14,7 +14,7 @@ def adam(
     params: "Parameters", *, adam_beta1: float = 0.9, adam_beta2: float = 0.999, adam_eps: float = 1e-8
 ) -> "Optimizer":
     """Kingma & Ba 2015."""
-    return _fused_adam(params, "Adam", betas=(adam_beta1, adam_beta2), eps=adam_eps)
+    return _fused_adam(params, betas=(adam_beta1, adam_beta2), eps=adam_eps)
 
 
 def adamw(
@@ -26,7 +26,7 @@ def adamw(
     weight_decay: float = 0.01,
 ) -> "Optimizer":
     """Loshchilov & Hutter 2019."""
-    return _fused_adam(params, "AdamW", betas=(adam_beta1, adam_beta2), eps=adam_eps, weight_decay=weight_decay)
+    return _fused_adam(params, betas=(adam_beta1, adam_beta2), eps=adam_eps, weight_decay=weight_decay)
 
 
 def adagrad(params: "Parameters", *, adagrad_start: float = 0.0) -> "Optimizer":
@@ -63,16 +63,15 @@ def sgd(params: "Parameters", *, momentum: float = 0.0) -> "Optimizer":
     return SGD(params, lr=0.0, momentum=momentum)
 
 
-def _fused_adam(params: "Parameters", name: str, **options: Any) -> "Optimizer":
-    from torch import optim
+def _fused_adam(params: "Parameters", **options: Any) -> "Optimizer":
+    from torch.optim import Adam, AdamW
 
-    from unbraid.adam import Adam
+    from unbraid import adam
 
     params = list(params)
-    if params[0].device.type == "cpu":
-        return Adam(params, **options)
-    kind = getattr(optim, name)
-    return kind(params, lr=0.0, fused=True, **options)
+    if all(weight.device.type == "cpu" for weight in params):
+        return adam.Adam(params, **options)
+    return (AdamW if "weight_decay" in options else Adam)(params, lr=0.0, fused=True, **options)
 
 
 OPTIMIZERS: dict[str, "Callable[..., Optimizer]"] = {

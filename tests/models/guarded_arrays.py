@@ -10,6 +10,7 @@ from math import nan, prod
 import torch
 from torch import Tensor
 
+from unbraid.models import likelihood_kernels
 from unbraid.models.convolution_kernels import backward_kernel, forward_kernel
 from unbraid.models.convolution_sizes import Chain, Convolution
 
@@ -43,10 +44,6 @@ def guarded(values: Tensor, at_the_end: bool) -> Tensor:
     return array.copy_(values)
 
 
-def addresses(*arrays: Tensor) -> list[int]:
-    return [array.data_ptr() for array in arrays]
-
-
 def check(chain: Chain, at_the_end: bool) -> None:
     def numbers(count: int) -> Tensor:
         return guarded(torch.randn(count), at_the_end)
@@ -64,13 +61,27 @@ def check(chain: Chain, at_the_end: bool) -> None:
         made = [empty(IMAGES * prod(each.made)) for each in chain]
         arrays = [tensor for each in zip(weights, biases, made, strict=True) for tensor in each]
         run, space = forward_kernel(chain, kept)
-        run(IMAGES, SHARES, addresses(x, empty(SHARES * space), *arrays))
+        run(IMAGES, SHARES, [x, empty(SHARES * space), *arrays])
         assert made[-1].isfinite().all(), chain
-    of_x, of_weights, of_biases = (empty_like(each) for each in ([x], weights, biases))
-    run, space = backward_kernel(chain, of_images=True, of_weights=True)
-    arrays = [tensor for each in zip(weights, made, of_weights, of_biases, strict=True) for tensor in each]
-    run(IMAGES, SHARES, addresses(x, gradient, *of_x, empty(SHARES * space), *arrays))
-    assert all(array.isfinite().all() for array in (*of_x, *of_weights, *of_biases)), chain
+        assert kept or all(array.isnan().all() for array in made[:-1]), chain
+    for wanted in ((True, True), (True, False), (False, True)):
+        of_x, of_weights, of_biases = (empty_like(each) for each in ([x], weights, biases))
+        run, space = backward_kernel(chain, *wanted)
+        arrays = [tensor for each in zip(weights, made, of_weights, of_biases, strict=True) for tensor in each]
+        run(IMAGES, SHARES, [x, gradient, *of_x, empty(SHARES * space), *arrays])
+        found = [*(of_x if wanted[0] else []), *((*of_weights, *of_biases) if wanted[1] else ())]
+        assert all(array.isfinite().all() for array in found), chain
+
+
+def check_likelihood(pixels: int, at_the_end: bool) -> None:
+    logits, x, gradient = (guarded(torch.randn(count), at_the_end) for count in (*[IMAGES * pixels] * 2, IMAGES))
+    for kernel, count, given in (
+        (likelihood_kernels.forward_kernel, IMAGES, [logits, x]),
+        (likelihood_kernels.backward_kernel, IMAGES * pixels, [logits, x, gradient]),
+    ):
+        made = guarded(torch.full((count,), nan), at_the_end)
+        kernel(pixels)(IMAGES, SHARES, [*given, made])
+        assert made.isfinite().all(), pixels
 
 
 for transposed in (False, True):
@@ -83,6 +94,10 @@ in_a_row = (
     Convolution(False, (4, 6, 8), (4, 6, 20), 3, 1, 1, ""),
     Convolution(True, (8, 12, 1), (4, 6, 20), 3, 2, 1, "relu"),
 )
-for start in range(len(in_a_row)):
-    for at_the_end in (True, False):
+again = Convolution(False, (5, 6, 8), (5, 6, 8), 3, 1, 1, "elu")
+for at_the_end in (True, False):
+    for start in range(len(in_a_row)):
         check(in_a_row[start:], at_the_end)
+    check((again, again, again), at_the_end)
+    for pixels in (1, 5, 63, 1024):
+        check_likelihood(pixels, at_the_end)

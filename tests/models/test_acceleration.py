@@ -14,13 +14,13 @@ from torch import nn
 
 from unbraid import probability
 from unbraid.models import ARCHITECTURES, build, fast_linear
-from unbraid.models.acceleration import accelerate, has_convolutions, has_dense, likelihood
+from unbraid.models.acceleration import accelerate, has_dense, has_kernels, likelihood
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, FastSequential
 from unbraid.models.fast_likelihood import bernoulli_nll as fast_nll
 from unbraid.models.fast_linear import FastLinear
 
 needs_dense = pytest.mark.skipif(not has_dense(), reason="torch's own dense layers are as fast on this processor")
-needs_convolutions = pytest.mark.skipif(not has_convolutions(), reason="no kernels for this processor")
+needs_kernels = pytest.mark.skipif(not has_kernels(), reason="no kernels for this processor")
 
 
 def layer(inputs: int, outputs: int) -> nn.Linear:
@@ -152,7 +152,7 @@ def results(net: nn.Module, x: torch.Tensor, seed: int = 3) -> list[torch.Tensor
     return [out.detach(), *(gradient for gradient in gradients if gradient is not None)]
 
 
-@needs_convolutions
+@needs_kernels
 @pytest.mark.parametrize("activation", [None, nn.ReLU, nn.ELU])
 @pytest.mark.parametrize("which", range(len(CONVOLUTIONS)))
 def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activation: type[nn.Module] | None) -> None:
@@ -168,7 +168,7 @@ def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activati
         assert error <= 3 * allowed + 3e-6 * true.norm()
 
 
-@needs_convolutions
+@needs_kernels
 def test_one_image_for_two_threads() -> None:
     plain = nn.Sequential(down(3, 16, 4, 2, 1), nn.ReLU())
     ours = accelerated(plain)
@@ -177,7 +177,7 @@ def test_one_image_for_two_threads() -> None:
         torch.testing.assert_close(mine, theirs)
 
 
-@needs_convolutions
+@needs_kernels
 def test_images_may_lie_in_any_way() -> None:
     plain = nn.Sequential(down(4, 16, 3, 1, 1), nn.ELU(), up(16, 4, 4, 2, 1))
     ours = accelerated(plain)
@@ -191,7 +191,7 @@ def test_images_may_lie_in_any_way() -> None:
             torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
-@needs_convolutions
+@needs_kernels
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.ELU()])
 def test_what_is_not_a_number_stays_so(activation: nn.Module) -> None:
     net = nn.Sequential(down(1, 8, 1), activation)
@@ -202,7 +202,7 @@ def test_what_is_not_a_number_stays_so(activation: nn.Module) -> None:
     assert out[0, :, 1, 2].isnan().all() and out.isnan().sum() == 8
 
 
-@needs_convolutions
+@needs_kernels
 def test_elu_from_the_least_to_the_greatest() -> None:
     net = nn.Sequential(nn.Conv2d(1, 8, 1), nn.ELU())
     nn.init.ones_(net[0].weight)
@@ -213,7 +213,7 @@ def test_elu_from_the_least_to_the_greatest() -> None:
     torch.testing.assert_close(net(x)[:, :1].double(), nn.ELU()(x.double()), rtol=3e-7, atol=0)
 
 
-@needs_convolutions
+@needs_kernels
 @pytest.mark.parametrize("wanted", ["weight", "bias", "x"])
 @pytest.mark.parametrize("made", [lambda: down(4, 16, 4, 2, 1), lambda: up(4, 2, 4, 2, 1)])
 def test_only_the_gradient_that_is_asked_for(made: Made, wanted: str) -> None:
@@ -231,7 +231,7 @@ def test_only_the_gradient_that_is_asked_for(made: Made, wanted: str) -> None:
     torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-4)
 
 
-@needs_convolutions
+@needs_kernels
 def test_a_gradient_may_be_asked_for_twice_and_has_the_same_bits() -> None:
     net = nn.Sequential(down(3, 16, 4, 2, 1), nn.ReLU(), down(16, 8, 3, 1, 1))
     accelerate(net)
@@ -240,8 +240,8 @@ def test_a_gradient_may_be_asked_for_twice_and_has_the_same_bits() -> None:
     assert torch.equal(first, second) and first.any()
 
 
-@needs_convolutions
-def test_doubles_and_single_images_go_torch_s_way_with_their_activation() -> None:
+@needs_kernels
+def test_what_no_kernel_takes_goes_torch_s_way_with_its_activation() -> None:
     plain = nn.Sequential(down(3, 8, 4, 2, 1), nn.ELU(), up(8, 3, 4, 2, 1), nn.ReLU())
     ours = accelerated(plain)
     x = images(2, 3, 8, 8)
@@ -252,7 +252,7 @@ def test_doubles_and_single_images_go_torch_s_way_with_their_activation() -> Non
     assert torch.equal(ours.double()(x.double()), plain.double()(x.double()))
 
 
-@needs_convolutions
+@needs_kernels
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_the_default_dtype_and_device_change_nothing(dtype: torch.dtype) -> None:
     net = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU())
@@ -270,7 +270,7 @@ def test_the_default_dtype_and_device_change_nothing(dtype: torch.dtype) -> None
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
-@needs_convolutions
+@needs_kernels
 def test_saved_images_may_come_back_in_another_layout() -> None:
     net, found = nn.Sequential(down(3, 16, 3, 1, 1), nn.ELU()), []
     accelerate(net)
@@ -281,7 +281,7 @@ def test_saved_images_may_come_back_in_another_layout() -> None:
     assert all(torch.equal(first, second) for first, second in zip(*found, strict=True))
 
 
-@needs_convolutions
+@needs_kernels
 def test_weights_that_were_replaced_are_used_as_they_are() -> None:
     plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU())
     ours, x = accelerated(plain), images(2, 3, 8, 8)
@@ -301,7 +301,7 @@ def test_weights_that_were_replaced_are_used_as_they_are() -> None:
     assert ours(x).device == plain(x).device  # and no address is taken of what has none
 
 
-@needs_convolutions
+@needs_kernels
 def test_modes_of_torch_see_its_own_operators() -> None:
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
@@ -322,7 +322,7 @@ def test_modes_of_torch_see_its_own_operators() -> None:
     torch.testing.assert_close(torch.fx.symbolic_trace(ours)(x), plain(x))
 
 
-@needs_convolutions
+@needs_kernels
 def test_differentiating_twice_is_refused() -> None:
     net = nn.Sequential(down(3, 8, 3, 1, 1))
     accelerate(net)
@@ -332,7 +332,7 @@ def test_differentiating_twice_is_refused() -> None:
         first.sum().backward()
 
 
-@needs_convolutions
+@needs_kernels
 def test_copies_and_several_python_threads_give_the_same() -> None:
     net, x = nn.Sequential(down(3, 24, 4, 2, 1), nn.ELU(), up(24, 3, 4, 2, 1)), images(8, 3, 16, 24)
     accelerate(net)
@@ -348,7 +348,7 @@ def test_copies_and_several_python_threads_give_the_same() -> None:
                 torch.testing.assert_close(mine, theirs)
 
 
-@needs_convolutions
+@needs_kernels
 def test_a_wrong_number_of_channels_is_refused_as_torch_does() -> None:
     net = nn.Sequential(down(3, 8, 4, 2, 1))
     accelerate(net)
@@ -356,7 +356,7 @@ def test_a_wrong_number_of_channels_is_refused_as_torch_does() -> None:
         net(images(2, 4, 8, 8))
 
 
-@needs_convolutions
+@needs_kernels
 def test_sides_that_strides_do_not_divide_go_torch_s_way() -> None:
     plain = nn.Sequential(down(3, 8, 4, 2, 1), nn.ReLU())
     ours = accelerated(plain)
@@ -403,7 +403,7 @@ def twice(*layers: nn.Module) -> list[nn.Module]:
     return [*layers, *layers]
 
 
-@needs_convolutions
+@needs_kernels
 @pytest.mark.parametrize("which", range(len(IN_A_ROW)))
 def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int) -> None:
     made, size = IN_A_ROW[which]
@@ -427,7 +427,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-@needs_convolutions
+@needs_kernels
 def test_convolutions_in_a_row_are_run_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     net, found = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ELU()), calls(monkeypatch)
     accelerate(net)
@@ -447,20 +447,85 @@ def test_convolutions_in_a_row_are_run_as_one(monkeypatch: pytest.MonkeyPatch) -
     assert found == [1, 1]  # between them torch's own, whose stride leaves pixels over
 
 
-@needs_convolutions
+HOOKS = [
+    "register_forward_hook",
+    "register_forward_pre_hook",
+    "register_full_backward_hook",
+    "register_full_backward_pre_hook",
+]
+
+
+@needs_kernels
+@pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("watched", [0, 1, 2])
-def test_hooks_see_what_they_would_see(watched: int) -> None:
+def test_hooks_see_what_they_would_see(watched: int, hook: str) -> None:
     plain, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ELU()), images(2, 1, 8, 8)
     seen: list[torch.Tensor] = []
+
+    def see(layer: nn.Module, *tensors: torch.Tensor | tuple[torch.Tensor | None, ...]) -> None:
+        for each in tensors:
+            seen.extend(tensor for tensor in (each if isinstance(each, tuple) else [each]) if tensor is not None)
+
     for net in (plain, accelerated(plain)):
-        net[watched].register_forward_hook(lambda layer, given, made: seen.extend([given[0], made]))
-        net(x)
-    assert len(seen) == 4
-    for mine, theirs in zip(seen[2:], seen[:2], strict=True):
-        torch.testing.assert_close(mine, theirs)
+        getattr(net[watched], hook)(see)
+        net(x.requires_grad_()).square().sum().backward()
+    count = len(seen) // 2
+    assert count
+    for mine, theirs in zip(seen[count:], seen[:count], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
-@needs_convolutions
+@needs_kernels
+def test_hooks_on_all_modules_see_every_layer() -> None:
+    net, seen = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1)), list[type[nn.Module]]()
+    accelerate(net)
+    handle = nn.modules.module.register_module_forward_hook(lambda layer, given, made: seen.append(type(layer)))
+    net(images(2, 1, 8, 8))
+    handle.remove()
+    assert seen == [FastConv2d, nn.ReLU, FastConv2d, FastSequential]
+
+
+@needs_kernels
+def test_layers_of_anyone_stand_between_convolutions() -> None:
+    class Snake(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.alpha = nn.Parameter(torch.ones(8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.sin(self.alpha[:, None, None] * x) ** 2
+
+    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), Snake(), down(8, 8, 3, 1, 1)), images(2, 1, 8, 8)
+    ours = accelerated(plain)
+    for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    plain[0].forward = ours[0].forward = lambda given: given.expand(-1, 8, -1, -1)
+    torch.testing.assert_close(ours(x), plain(x), rtol=1e-4, atol=1e-5)
+
+
+@needs_kernels
+@pytest.mark.filterwarnings("ignore:.*jit.script:DeprecationWarning")  # torch's own, where it makes ready for them
+def test_derivatives_forward_are_torch_s() -> None:
+    from torch.autograd import forward_ad
+
+    net, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU()).requires_grad_(False), images(2, 1, 8, 8)
+    accelerate(net)
+    with forward_ad.dual_level():
+        assert forward_ad.unpack_dual(net(forward_ad.make_dual(x, torch.ones_like(x)))).tangent is not None
+
+
+@needs_kernels
+def test_what_comes_out_may_be_written_over_where_no_activation_ends_it() -> None:
+    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1)), images(2, 1, 8, 8)
+    found = []
+    for net in (plain, accelerated(plain)):
+        net(x).mul_(2).square().sum().backward()
+        found.append([parameter.grad for parameter in net.parameters()])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
 def test_sequences_of_another_kind_stay_as_they_are() -> None:
     class Keeping(nn.Sequential):
         pass
@@ -479,7 +544,7 @@ def cross_entropy(logits: torch.Tensor, x: torch.Tensor, nll: Callable[..., torc
     return [nats.detach(), logits.grad]
 
 
-@needs_convolutions
+@needs_kernels
 @pytest.mark.parametrize("shape", [(5, 1, 32, 32), (5, 3, 7, 9), (1, 1, 1, 5), (3, 2, 4, 4)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_likelihood_is_as_exact_as_torch_s(
@@ -496,7 +561,7 @@ def test_the_likelihood_is_as_exact_as_torch_s(
         assert (mine - true).norm() <= 3 * (torchs - true).norm() + 3e-7 * true.norm()
 
 
-@needs_convolutions
+@needs_kernels
 def test_the_likelihood_at_its_ends() -> None:
     inf, nan = float("inf"), float("nan")
     logits = torch.tensor([-inf, -1e5, -100, -88, -87, -40, -1e-6, -0.0, 0.0, 1e-6, 16, 40, 88, 1e5, inf, nan])
@@ -507,7 +572,7 @@ def test_the_likelihood_at_its_ends() -> None:
             torch.testing.assert_close(mine, theirs, equal_nan=True, rtol=1e-6, atol=2e-6)  # that of float at 16
 
 
-@needs_convolutions
+@needs_kernels
 def test_other_likelihoods_go_torch_s_way() -> None:
     assert likelihood(probability.gaussian_nll) is probability.gaussian_nll
     logits, x = torch.randn(3, 1, 4, 4, generator=rng(7)), torch.rand(3, 1, 4, 4, generator=rng(8))
@@ -521,7 +586,7 @@ def test_other_likelihoods_go_torch_s_way() -> None:
     assert torch.equal(*of_x)
 
 
-@needs_convolutions
+@needs_kernels
 def test_names_of_weights_stay() -> None:
     plain = build("burgess", (1, 64, 64), seed=0)
     names = list(plain.state_dict())
@@ -533,10 +598,8 @@ def test_names_of_weights_stay() -> None:
     ("made", "shape", "operators"),
     [
         pytest.param(lambda: layer(200, 100), (3, 5, 200), ["linear"], marks=needs_dense),
-        pytest.param(lambda: down(4, 16, 3, 1, 1), (3, 5, 4, 6, 6), ["conv2d", "relu"], marks=needs_convolutions),
-        pytest.param(
-            lambda: up(4, 2, 4, 2, 1), (3, 5, 4, 6, 6), ["conv_transpose2d", "relu"], marks=needs_convolutions
-        ),
+        pytest.param(lambda: down(4, 16, 3, 1, 1), (3, 5, 4, 6, 6), ["conv2d", "relu"], marks=needs_kernels),
+        pytest.param(lambda: up(4, 2, 4, 2, 1), (3, 5, 4, 6, 6), ["conv_transpose2d", "relu"], marks=needs_kernels),
     ],
 )
 def test_vmap_and_export_see_torch_s_own_operators(made: Made, shape: tuple[int, ...], operators: list[str]) -> None:
@@ -549,7 +612,7 @@ def test_vmap_and_export_see_torch_s_own_operators(made: Made, shape: tuple[int,
     assert "mkldnn" not in graph and all(operator in graph for operator in operators)
 
 
-@pytest.mark.skipif(not (has_dense() or has_convolutions()), reason="nothing is faster on this processor")
+@pytest.mark.skipif(not (has_dense() or has_kernels()), reason="nothing is faster on this processor")
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_gives_the_same_with_it(name: str) -> None:
     shape = (1, 32, 32) if "balls" in name else (1, 64, 64)
@@ -582,13 +645,13 @@ def run_python(*arguments: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@needs_convolutions
+@needs_kernels
 @pytest.mark.parametrize("environment", [{}, {"ATEN_CPU_CAPABILITY": "avx2"}], ids=["as it is", "narrower vectors"])
 def test_nothing_is_read_or_written_beyond_the_arrays(environment: dict[str, str]) -> None:
     run_python(str(Path(__file__).with_name("guarded_arrays.py")), **environment)
 
 
-@needs_convolutions
+@needs_kernels
 def test_narrower_vectors_are_as_exact() -> None:
     chosen = "exact_as_torch_s and 2- and ELU"
     run_python("-m", "pytest", "-p", "no:cacheprovider", "-q", __file__, "-k", chosen, ATEN_CPU_CAPABILITY="avx2")
@@ -603,7 +666,7 @@ from unbraid.models import acceleration, build
 net = build("balls_all_conv", (3, 32, 32), seed=0)
 kinds = [type(layer) for layer in net.modules()]
 acceleration.accelerate(net)
-assert not acceleration.has_convolutions() and kinds == [type(layer) for layer in net.modules()]
+assert not acceleration.has_kernels() and kinds == [type(layer) for layer in net.modules()]
 import unbraid.export.graph
 """
     run_python("-c", script, **({"ATEN_CPU_CAPABILITY": "default"} if missing == "processor" else {}))

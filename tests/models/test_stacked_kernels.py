@@ -96,8 +96,8 @@ def test_whole_nets_under_vmap(activation: type[nn.Module]) -> None:
     assert torch.equal(program(x), expected[0])
 
 
-def test_activations_that_are_not_taken_along() -> None:
-    """Another slope, and one that serves two layers: computed where they stand."""
+def test_activations_that_kernels_do_not_know_or_that_serve_twice() -> None:
+    """Another slope, one that serves two layers, one after another."""
     again = nn.ReLU()
     for layers in ([nn.ELU(0.5)], [again, nn.Conv2d(2, 2, 1), again], [nn.ReLU()]):
         net = nn.Sequential(nn.Conv2d(1, 2, 3), *layers).to(DEVICE)

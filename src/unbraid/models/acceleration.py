@@ -1,4 +1,4 @@
-"""Kernels that are faster on a CPU than torch's choice: which, when, and put into a network."""
+"""What is faster on a CPU than torch's choice: which, when, and put into a network or in place of a likelihood."""
 
 from collections.abc import Callable
 from functools import cache
@@ -28,8 +28,8 @@ def has_dense() -> bool:
 
 
 @cache
-def has_convolutions() -> bool:
-    """The same of convolutions."""
+def has_kernels() -> bool:
+    """Whether kernels are compiled here: llvmlite is there, a processor whose vectors we know, and torch's threads."""
     if find_spec("llvmlite") is None:  # it is installed where there are kernels for the processor
         return False
     from unbraid.models import machine_code
@@ -38,8 +38,8 @@ def has_convolutions() -> bool:
 
 
 def likelihood(nll: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A faster one in its place, where there is one."""
-    return _LIKELIHOODS.get(nll, nll) if has_convolutions() else nll
+    """`nll`, or what gives the same on a CPU by a kernel."""
+    return _LIKELIHOODS.get(nll, nll) if has_kernels() else nll
 
 
 def accelerate(network: nn.Module) -> None:
@@ -48,7 +48,7 @@ def accelerate(network: nn.Module) -> None:
         for layer in network.modules():
             if type(layer) is nn.Linear and layer.weight.numel() >= _WORTH_IT:
                 layer.__class__ = FastLinear
-    if has_convolutions():
+    if has_kernels():
         _convolve(network)
 
 

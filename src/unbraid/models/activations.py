@@ -1,12 +1,12 @@
-"""Activations that a convolution's kernel does along with it."""
+"""What kernels of convolutions can take: which layers, and which activations along with them."""
 
 from collections.abc import Iterable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 _MOST_CHANNELS = 128  # of a kernel of ours
-_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ELU: "elu"}
 
 
 def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module], ...]) -> list[tuple[nn.Module, str]]:
@@ -16,7 +16,7 @@ def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module],
     """
     found: list[tuple[nn.Module, str]] = []
     for layer in layers:
-        name = _NAMES.get(type(layer), "") if getattr(layer, "alpha", 1.0) == 1.0 else ""  # of ELU, as kernels have it
+        name = _name(layer)
         if name and found and isinstance(found[-1][0], takers) and not found[-1][1]:
             before = found[-1][0]
             if not is_watched(before) and not is_watched(layer):
@@ -26,10 +26,17 @@ def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module],
     return found
 
 
+def _name(layer: nn.Module) -> str:
+    """Of the activation that this layer is; "" where kernels know none such."""
+    if type(layer) is nn.ELU:
+        return "elu" if layer.alpha == 1.0 else ""
+    return "relu" if type(layer) is nn.ReLU else ""
+
+
 def is_watched(layer: nn.Module) -> bool:
-    """Whether a hook wants to know what goes into it or comes out of it."""
-    forward, backward = layer._forward_hooks or layer._forward_pre_hooks, layer._backward_hooks
-    return bool(forward or backward or layer._backward_pre_hooks)
+    """Whether a hook sees what goes into it or comes out of it, or another `forward` stands in for its own."""
+    hooks = layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks
+    return any(hooks) or "forward" in vars(layer) or _has_any_global_hook()
 
 
 def followed(x: Tensor, activation: str) -> Tensor:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
-from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, patches_at_once
+from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, sums_at_once
 from unbraid.models.exponential import expm1
 from unbraid.models.machine_code import Code, lanes, registers, widths
 
@@ -15,9 +14,10 @@ def down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: A
     """out[y, x, n] = bias[n] + sum over taps and C of large[S y + ky, S x + kx, C] weight[ky, kx, C, n]"""
     height, width, outputs = of.small
     inputs, row = of.large[2], Padded.large(of).row
-    taps = [(ky * row + kx * inputs, (ky * of.kernel + kx) * inputs * outputs) for ky, kx in of.taps()]
+    taps = [_Tap(ky * row + kx * inputs, (ky * of.kernel + kx) * inputs * outputs) for ky, kx in of.taps()]
     there = _Grid(height, width, of.stride * row, of.stride * inputs, width * outputs, outputs)
-    _gather(code, there, large, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), [(0, taps)], activation)
+    classes = [_Class(0, taps)]
+    _gather(code, there, large, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), classes, activation)
 
 
 def up(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
@@ -32,13 +32,28 @@ def up(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any
         for rx in range(of.stride):
             taps = []
             for ky, kx in of.taps():
-                y, x = of.sources(ry, ky), of.sources(rx, kx)
+                y, x = of.window(ry, ky), of.window(rx, kx)
                 if y is not None and x is not None:
-                    taps.append((space.first + y * space.row + x * inputs, (ky * of.kernel + kx) * inputs * outputs))
-            classes.append(((ry * width + rx) * outputs, taps))
+                    read = space.first + y * space.row + x * inputs
+                    taps.append(_Tap(read, (ky * of.kernel + kx) * inputs * outputs))
+            classes.append(_Class((ry * width + rx) * outputs, taps))
     step = of.stride * outputs
     there = _Grid(of.large[0] // of.stride, width // of.stride, space.row, inputs, step * width, step)
     _gather(code, there, small, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), classes, activation)
+
+
+class _Tap(NamedTuple):
+    """Where it reads, and where its weights [inputs / fold, outputs, fold] lie."""
+
+    read: int
+    weight: int
+
+
+class _Class(NamedTuple):
+    """Pixels that have the same taps, and where the first of them is written."""
+
+    write: int
+    taps: Sequence[_Tap]
 
 
 @dataclass(frozen=True)
@@ -73,26 +88,25 @@ def _gather(
     inputs: int,
     outputs: int,
     fold: int,
-    classes: Sequence[tuple[int, Sequence[tuple[int, int]]]],
+    classes: Sequence[_Class],
     activation: str,
 ) -> None:
-    """For every class, (where it is written, its taps), and every pixel of the grid: out = bias + sums over the taps.
+    """For every class and every pixel of the grid: out = bias + sums over the taps.
 
-    A tap is where it reads and where its weights [inputs / fold, outputs, fold] lie. The sums of a tile stay in
-    registers, each of the `fold` inputs with its own; in the end they are one.
+    The sums of a tile stay in registers, each of the `fold` inputs with its own; in the end they are one.
     """
-    ends = [sum(len(taps) for _, taps in classes[:number]) for number in range(len(classes) + 1)]
-    bounds, places = code.table(ends), code.table([place for place, _ in classes])
-    reads = code.table([read for _, taps in classes for read, _ in taps])
-    weights = code.table([place for _, taps in classes for _, place in taps])
+    ends = [sum(len(each.taps) for each in classes[:number]) for number in range(len(classes) + 1)]
+    bounds, places = code.table(ends), code.table([each.write for each in classes])
+    reads = code.table([tap.read for each in classes for tap in each.taps])
+    weights = code.table([tap.weight for each in classes for tap in each.taps])
     parts = widths(outputs)
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
-        down, right = grid.tile(min(registers() // len(vectors), 16))  # more would not be quicker, only longer code
-        pixels = [(y, x) for y in range(down) for x in range(right)]
+        rows, columns = grid.tile(sums_at_once(outputs))
+        pixels = [(y, x) for y in range(rows) for x in range(columns)]
         with (
             code.loop(len(classes)) as kind,
-            _starts(code, grid.height, down) as y,
-            _starts(code, grid.width, right) as x,
+            _starts(code, grid.height, rows) as y,
+            _starts(code, grid.width, columns) as x,
         ):
             read = code.add(code.multiply(y, grid.read_down), code.multiply(x, grid.read_right))
             sums = {
@@ -114,10 +128,10 @@ def _gather(
             at = {(y, x): y * grid.write_down + x * grid.write_right for y, x in pixels}
             for start, width in vectors:
                 biases = None if bias is None else code.load(code.at(bias, start), width)
-                for some in _together(pixels, outputs):
-                    value = _apart(code, [code.get(sums[pixel, start]) for pixel in some], fold)
+                for some in _vectorfuls(pixels, outputs):
+                    value = _summed_up(code, [code.get(sums[pixel, start]) for pixel in some], fold)
                     if biases is not None:
-                        value = added(code, [value, code.picked(biases, [*range(width)] * len(some))])
+                        value = code.total(value, code.picked(biases, [*range(width)] * len(some)))
                     value = _activated(code, value, activation)
                     first = at[some[0]]
                     if [at[pixel] for pixel in some] == [*range(first, first + len(some) * width, width)]:
@@ -128,23 +142,23 @@ def _gather(
                         code.store(own, code.at(target, at[pixel] + start))
 
 
-def _together(pixels: Sequence[tuple[int, int]], outputs: int) -> list[Sequence[tuple[int, int]]]:
+def _vectorfuls(pixels: Sequence[tuple[int, int]], outputs: int) -> list[Sequence[tuple[int, int]]]:
     """The pixels in parts whose sums fill a vector, or nearly."""
     most = max(1, lanes() // outputs) if len(widths(outputs)) == 1 else 1
     parts = []
     while pixels:
-        count = min(most, 1 << len(pixels).bit_length() - 1)
+        count = min(most, 1 << len(pixels).bit_length() - 1)  # a power of two, for they are joined in pairs
         parts.append(pixels[:count])
         pixels = pixels[count:]
     return parts
 
 
-def _apart(code: Code, sums: Sequence[Any], fold: int) -> Any:
+def _summed_up(code: Code, sums: Sequence[Any], fold: int) -> Any:
     """The sums of some pixels side by side, those of each pixel's `fold` inputs as one."""
     while len(sums) > 1:
         sums = [code.joined(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)]
     (whole,) = sums
-    return added(code, [code.picked(whole, range(each, whole.type.count, fold)) for each in range(fold)])
+    return code.total(*(code.picked(whole, range(each, whole.type.count, fold)) for each in range(fold)))
 
 
 @contextmanager
@@ -161,12 +175,11 @@ def _repeated(code: Code, numbers: Any, fold: int, width: int) -> Any:
     return code.picked(code.load(numbers, fold), [*range(fold)] * width)
 
 
-def added(code: Code, values: Sequence[Any]) -> Any:
-    return reduce(code.builder.fadd, values)
-
-
-def scatter(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, working: Any) -> None:
-    """What `up` does, for few channels C: each pixel of small is added to the k x k x C numbers that it tells of.
+def scatter(
+    code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, activation: str, working: Any
+) -> None:
+    """out as `up` makes it, for few channels C: a pixel of small times the weight is a patch [k, k, C], added to large
+    where its window lies.
 
     weight is [n, k, k, C], so that one vector has several taps.
     """
@@ -182,32 +195,33 @@ def scatter(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out
             for channel, scalar in enumerate(biases):
                 code.store(scalar, code.at(large, code.add(code.multiply(pixel, channels), channel)))
 
-    def tell(y: Any, x: Any, count: int) -> None:
+    def add_patches(y: Any, x: Any, count: int) -> None:
         """Of so many pixels from (y, x) on."""
         read = code.add(code.multiply(y, space.row), code.multiply(x, inputs))
-        grid, one = _Grid(1, count, 0, inputs, 0, patch), [(0, [(space.first, 0)])]
+        grid, one = _Grid(1, count, 0, inputs, 0, patch), [_Class(0, [_Tap(space.first, 0)])]
         _gather(code, grid, code.at(small, read), weight, None, patches, inputs, patch, 1, one, "")
         first = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
         with code.loop(count) as pixel:
             corner = code.at(large, code.add(first, code.multiply(pixel, of.stride * channels)))
-            told = code.at(patches, code.multiply(pixel, patch))
+            patch_there = code.at(patches, code.multiply(pixel, patch))
             for ky in range(of.kernel):
                 for start, size in widths(row):
-                    target, value = code.at(corner, ky * padded.row + start), code.at(told, ky * row + start)
-                    code.store(added(code, [code.load(target, size), code.load(value, size)]), target)
+                    target, value = code.at(corner, ky * padded.row + start), code.at(patch_there, ky * row + start)
+                    code.store(code.total(code.load(target, size), code.load(value, size)), target)
 
-    count = patches_at_once(of)
+    count = min(of.small[1], sums_at_once(patch))
     whole, rest = of.small[1] // count, of.small[1] % count
     with code.loop(of.small[0]) as y:
         with code.loop(whole) as part:
-            tell(y, code.multiply(part, count), count)
+            add_patches(y, code.multiply(part, count), count)
         if rest:
-            tell(y, whole * count, rest)
+            add_patches(y, whole * count, rest)
     with code.loop(height) as y:
         source = code.at(large, code.add(code.multiply(y, padded.row), padded.first))
         target = code.at(out, code.multiply(y, width * channels))
         for at, size in code.along(width * channels):
-            code.store(code.load(code.at(source, at), size), code.at(target, at))
+            value = _activated(code, code.load(code.at(source, at), size), activation)
+            code.store(value, code.at(target, at))
 
 
 def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: Any) -> None:
@@ -273,13 +287,6 @@ def pad(code: Code, image: Any, out: Any, space: Padded, after: Any = None, acti
             code.store(value, code.at(target, at))
 
 
-def activate(code: Code, image: Any, floats: int, activation: str) -> None:
-    if activation:
-        for at, size in code.along(floats):
-            place = code.at(image, at)
-            code.store(_activated(code, code.load(place, size), activation), place)
-
-
 def sum_of_pixels(code: Code, image: Any, space: Padded, out: Any) -> None:
     """out[channel] += sum of the image's pixels"""
     height, width, channels = space.size
@@ -293,11 +300,11 @@ def sum_of_pixels(code: Code, image: Any, space: Padded, out: Any) -> None:
                 pixel = code.at(image, code.add(at, space.first + start))
                 for number, part in enumerate(row):
                     value = code.load(code.at(pixel, number * channels), size)
-                    code.set(part, added(code, [code.get(part), value]))
-            along = added(code, [code.get(part) for part in row])
-            code.set(total, added(code, [code.get(total), along]))
+                    code.set(part, code.total(code.get(part), value))
+            along = code.total(*map(code.get, row))
+            code.set(total, code.total(code.get(total), along))
         target = code.at(out, start)
-        code.store(added(code, [code.load(target, size), code.get(total)]), target)
+        code.store(code.total(code.load(target, size), code.get(total)), target)
 
 
 def _activated(code: Code, x: Any, activation: str) -> Any:

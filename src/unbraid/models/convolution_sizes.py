@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from unbraid.models.machine_code import lanes, registers, widths
 
-_NARROW = 8  # channels below which sums for one pixel leave most of a vector empty
+_NARROW = 8  # channels of one pixel that fill enough of a vector
 
 Size = tuple[int, int, int]  # (height, width, channels)
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """What a kernel is made for."""
+    """Sizes of one, and the activation after it."""
 
     transposed: bool  # from small to large
     large: Size
@@ -44,8 +44,8 @@ class Convolution:
     def taps(self) -> list[tuple[int, int]]:
         return [(ky, kx) for ky in range(self.kernel) for kx in range(self.kernel)]
 
-    def sources(self, remainder: int, tap: int) -> int | None:
-        """A pixel at S q + remainder gets from the window at q + this, by this tap; None: it does not."""
+    def window(self, remainder: int, tap: int) -> int | None:
+        """The window, from q on, that gives to a pixel at S q + remainder by this tap; None where there is none."""
         distance = remainder + self.padding - tap
         return None if distance % self.stride else distance // self.stride
 
@@ -74,7 +74,7 @@ class Padded:
     @classmethod
     def small(cls, of: Convolution) -> "Padded":
         """As far as the pixels of large ask for windows."""
-        found = [of.sources(remainder, tap) for remainder in range(of.stride) for tap in range(of.kernel)]
+        found = [of.window(remainder, tap) for remainder in range(of.stride) for tap in range(of.kernel)]
         known = [distance for distance in found if distance is not None]
         before, after = max(0, -min(known)), max(0, max(known))
         height, width = (
@@ -90,20 +90,22 @@ def fill_vectors(channels: int) -> bool:
 
 
 def is_scattered(of: Convolution) -> bool:
+    """Whether the way up is better gone from the small side."""
     return of.large[2] < _NARROW and of.kernel > 1
 
 
 def scatter_floats(of: Convolution) -> int:
-    """That `scatter` works in; 0 where it is not used."""
-    if not is_scattered(of):
-        return 0
-    return Padded.large(of).floats + patches_at_once(of) * of.kernel**2 * of.large[2]
+    """That `scatter` works in: the large side within its zeros, and some patches."""
+    patch = of.kernel**2 * of.large[2]
+    return Padded.large(of).floats + sums_at_once(patch) * patch
 
 
-def patches_at_once(of: Convolution) -> int:
-    return min(of.small[1], registers() // min(2, len(widths(of.kernel**2 * of.large[2]))))
+def sums_at_once(outputs: int) -> int:
+    """Pixels whose sums, two vectors of each at most, stay in registers; more than 16 would not be quicker."""
+    return min(registers() // min(2, len(widths(outputs))), 16)
 
 
 def fold_of(inputs: int, outputs: int) -> int:
+    """Inputs that a vector takes at once."""
     fold = lanes() // outputs
     return fold if fold in (2, 4) and lanes() % outputs == 0 and inputs % fold == 0 else 1

@@ -1,22 +1,33 @@
 """Convolutions on the CPU, as many in a row as fit, by one kernel that is made for their sizes."""
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from unbraid.models.activations import followed, is_plain, is_watched, with_activations
-from unbraid.models.transformed import is_array, is_run
+from unbraid.models.transformed import holds_floats, is_plainly_run
 
 if TYPE_CHECKING:
     from unbraid.models.convolution_sizes import Chain, Convolution
 
 _MOST_WEIGHTS = 1 << 18  # beyond, they fill the cache that images should lie in
-_MOST_FLOATS = 1 << 19  # of the space that one image may go through in one kernel: some megabytes of cache
-_How = tuple[tuple[int, ...], int, int, int, int | None, str]  # as `_convolution` is asked, but the image
+_MOST_FLOATS = 1 << 19  # of a share's working space for convolutions in a row: 2 MiB
+
+
+class _How(NamedTuple):
+    """What is asked of an image; `output_padding` of a transposed convolution alone."""
+
+    weight: tuple[int, ...]
+    biases: int
+    stride: int
+    padding: int
+    output_padding: int | None
+    activation: str
 
 
 def fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
@@ -50,7 +61,7 @@ _TAKERS = (FastConv2d, FastConvTranspose2d)
 
 
 class FastSequential(nn.Sequential):
-    """nn.Sequential that runs convolutions in a row, each with the activation after it, as one."""
+    """nn.Sequential that runs convolutions in a row, each with the activation after it, as one kernel."""
 
     def forward(self, input: Any) -> Any:
         x, layers = input, with_activations(self, _TAKERS)
@@ -71,19 +82,20 @@ def _convolved(x: Any, row: Sequence[tuple[nn.Module, str]]) -> tuple[Tensor, in
 
     Kernels take addresses of floats, so whatever is not simply that must not come near them.
     """
-    if not is_array(x) or x.dim() != 4 or len(x) == 0 or not is_run():
+    if not row or not holds_floats(x) or x.dim() != 4 or len(x) == 0 or not is_plainly_run():
         return None
     hows: list[_How] = []
     parameters: list[Tensor] = []
     for layer, activation in row:
         assert isinstance(layer, _TAKERS)
         weight, bias = layer.weight, layer.bias
-        if bias is None or not is_array(weight) or not is_array(bias):
+        if bias is None or not holds_floats(weight) or not holds_floats(bias):
             break
-        more = layer.output_padding[0] if isinstance(layer, nn.ConvTranspose2d) else None
-        hows.append((weight.shape, len(bias), layer.stride[0], int(layer.padding[0]), more, activation))
+        output_padding = layer.output_padding[0] if isinstance(layer, nn.ConvTranspose2d) else None
+        asked = layer.stride[0], int(layer.padding[0]), output_padding, activation
+        hows.append(_How(tuple(weight.shape), bias.numel(), *asked))
         parameters += weight, bias
-    chain = _chain(x.shape[1:], tuple(hows))
+    chain = _chain(tuple(x.shape[1:]), tuple(hows))
     if not chain:
         return None
     parameters = parameters[: 2 * len(chain)]
@@ -99,7 +111,7 @@ def _chain(image: tuple[int, int, int], hows: tuple[_How, ...]) -> "Chain":
 
     chain: Chain = ()
     for how in hows:
-        of = _convolution(image, *how)
+        of = _convolution(image, how)
         if of is None or (chain and floats_of((*chain, of)) > _MOST_FLOATS):
             break
         chain = (*chain, of)
@@ -108,35 +120,29 @@ def _chain(image: tuple[int, int, int], hows: tuple[_How, ...]) -> "Chain":
     return chain
 
 
-def _convolution(
-    image: tuple[int, int, int],
-    weight: tuple[int, ...],
-    biases: int,
-    stride: int,
-    padding: int,
-    output_padding: int | None,
-    activation: str,
-) -> "Convolution | None":
-    """None where torch would object, and where a stride leaves pixels over. output_padding: of a transposed one."""
-    from unbraid.models.convolution_sizes import Convolution
+def _convolution(image: tuple[int, int, int], how: _How) -> "Convolution | None":
+    """None where there is no kernel: what torch refuses, windows that are not square, strides that leave pixels over.
 
-    if len(weight) != 4:  # weights may have been replaced
+    Weights may have been replaced since `fits` was asked.
+    """
+    from unbraid.models.convolution_sizes import Convolution, fill_vectors
+
+    if len(how.weight) != 4 or how.weight[2] != how.weight[3] or math.prod(how.weight) > _MOST_WEIGHTS:
         return None
-    (channels, *sides), kernel = image, weight[-1]
-    if output_padding is None:
-        outputs, inputs = weight[:2]
-        made_sides = [(pixels + 2 * padding - kernel) // stride + 1 for pixels in sides]
+    (channels, *sides), kernel, stride, transposed = image, how.weight[-1], how.stride, how.output_padding is not None
+    if how.output_padding is None:
+        outputs, inputs = how.weight[:2]
+        made_sides = [(pixels + 2 * how.padding - kernel) // stride + 1 for pixels in sides]
     else:
-        inputs, outputs = weight[:2]
-        made_sides = [(pixels - 1) * stride - 2 * padding + kernel + output_padding for pixels in sides]
-    square = weight[2] == weight[3]
-    if not square or channels != inputs or biases != outputs or min(*sides, *made_sides) < 1:
+        inputs, outputs = how.weight[:2]
+        made_sides = [(pixels - 1) * stride - 2 * how.padding + kernel + how.output_padding for pixels in sides]
+    if channels != inputs or how.biases != outputs or min(*sides, *made_sides, outputs) < 1:
         return None
     given, made = (sides[0], sides[1], inputs), (made_sides[0], made_sides[1], outputs)
-    large, small = (given, made) if output_padding is None else (made, given)
-    if any(pixels % stride for pixels in large[:2]):
+    large, small = (made, given) if transposed else (given, made)
+    if any(pixels % stride for pixels in large[:2]) or not (fill_vectors(inputs) and fill_vectors(outputs)):
         return None
-    return Convolution(output_padding is not None, large, small, kernel, stride, padding, activation)
+    return Convolution(transposed, large, small, kernel, stride, how.padding, how.activation)
 
 
 class _Convolutions(torch.autograd.Function):
@@ -153,13 +159,15 @@ class _Convolutions(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from unbraid.models.convolution_kernels import backward_kernel
+        from unbraid.models.machine_code import shares_of
 
+        # Channels last again, for hooks may have saved them in another way.
         chain, saved, grad = ctx.chain, ctx.saved_tensors, _channels_last(grad)
-        x, *weights = (_channels_last(tensor) for tensor in saved[: 1 + len(chain)])  # again: hooks may save them in
-        made = [None if tensor is None else _channels_last(tensor) for tensor in saved[1 + len(chain) :]]  # another way
+        x, *weights = (_channels_last(tensor) for tensor in saved[: 1 + len(chain)])
+        made = [None if tensor is None else _channels_last(tensor) for tensor in saved[1 + len(chain) :]]
         of_images, of_weights = ctx.needs_input_grad[0], any(ctx.needs_input_grad[2:])
         run, space = backward_kernel(chain, of_images, of_weights)
-        shares = min(len(x), torch.get_num_threads())
+        shares = shares_of(len(x))
         for_x = torch.empty_like(x) if of_images else None
         found: list[Tensor | None] = []
         arrays: list[Tensor | None] = [x, grad, for_x, x.new_empty(shares * space)]
@@ -167,22 +175,23 @@ class _Convolutions(torch.autograd.Function):
             both = (torch.empty_like(weight), weight.new_empty(of.made[2])) if of_weights else (None, None)
             found += both
             arrays += weight, out, *both
-        run(len(x), shares, [0 if array is None else array.data_ptr() for array in arrays])
+        run(len(x), shares, arrays)
         return for_x, None, *found
 
 
 def _forward(x: Tensor, chain: "Chain", parameters: Sequence[Tensor], kept: bool) -> list[Tensor]:
     """The images that each convolution makes; those before the last are not there unless they are kept."""
     from unbraid.models.convolution_kernels import forward_kernel
+    from unbraid.models.machine_code import shares_of
 
     x = _channels_last(x)
     run, space = forward_kernel(chain, kept)
-    shares = min(len(x), torch.get_num_threads())
+    shares = shares_of(len(x))
     made = [_empty(len(x), of, x) for of in (chain if kept else chain[-1:])]
-    arrays = [x, x.new_empty(shares * space)]
-    for number, out in enumerate(made if kept else [*[x] * (len(chain) - 1), *made]):
+    arrays: list[Tensor | None] = [x, x.new_empty(shares * space)]
+    for number, out in enumerate(made if kept else [*[None] * (len(chain) - 1), *made]):
         arrays += _channels_last(parameters[2 * number]), parameters[2 * number + 1].contiguous(), out
-    run(len(x), shares, [array.data_ptr() for array in arrays])
+    run(len(x), shares, arrays)
     return made
 
 

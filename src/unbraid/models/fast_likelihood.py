@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from unbraid import probability
-from unbraid.models.transformed import is_array, is_run
+from unbraid.models.transformed import holds_floats, is_plainly_run
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     """`probability.bernoulli_nll`, equal to it but for rounding; to be differentiated once, and for the logits."""
-    fits = is_array(logits) and is_array(x) and logits.shape == x.shape and logits.numel() > 0 and not x.requires_grad
-    layout = _layout(logits) if fits and logits.dim() == 4 and is_run() else None
+    known = holds_floats(logits) and holds_floats(x) and not x.requires_grad and is_plainly_run()
+    fits = known and logits.shape == x.shape and logits.dim() == 4 and logits.numel() > 0
+    layout = _layout(logits) if fits else None
     if layout is None:
         return probability.bernoulli_nll(logits, x)
     return _Bernoulli.apply(logits, x.contiguous(memory_format=layout), layout)
@@ -27,10 +28,10 @@ class _Bernoulli(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, x: Tensor, layout: torch.memory_format) -> Tensor:
         from unbraid.models.likelihood_kernels import forward_kernel
+        from unbraid.models.machine_code import shares_of
 
         nats = logits.new_empty(len(logits))
-        arrays = logits, x, nats
-        forward_kernel(logits[0].numel())(*_shares(logits), [array.data_ptr() for array in arrays])
+        forward_kernel(logits[0].numel())(len(logits), shares_of(len(logits)), [logits, x, nats])
         ctx.layout = layout
         ctx.save_for_backward(logits, x)
         return nats
@@ -39,14 +40,10 @@ class _Bernoulli(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from unbraid.models.likelihood_kernels import backward_kernel
+        from unbraid.models.machine_code import shares_of
 
         logits, x = (saved.contiguous(memory_format=ctx.layout) for saved in ctx.saved_tensors)
         for_logits = torch.empty_like(logits)
-        arrays = logits, x, grad.resolve_neg().contiguous(), for_logits
-        backward_kernel(logits[0].numel())(*_shares(logits), [array.data_ptr() for array in arrays])
+        arrays = [logits, x, grad.resolve_neg().contiguous(), for_logits]
+        backward_kernel(logits[0].numel())(len(logits), shares_of(len(logits)), arrays)
         return for_logits, None, None
-
-
-def _shares(images: Tensor) -> tuple[int, int]:
-    """(how many images, how many threads share them)"""
-    return len(images), min(len(images), torch.get_num_threads())

@@ -22,12 +22,10 @@ def forward_kernel(pixels: int) -> Kernel:
         for at, width in code.along(pixels):
             logit, given = (code.load(code.at(array, at), width) for array in (logits, x))
             positive = code.select(logit, ">", 0.0, logit, code.constant(0.0, width))
-            softplus = code.builder.fadd(positive, _log1p(code, exp(code, _falling(code, logit))))
+            softplus = code.total(positive, _log1p(code, exp(code, _falling(code, logit))))
             nats = code.builder.fsub(softplus, code.builder.fmul(given, logit))
-            code.set(totals[width], code.builder.fadd(code.get(totals[width]), nats))
-        whole = code.constant(0.0, 1)
-        for total in totals.values():
-            whole = code.builder.fadd(whole, code.sum(code.get(total)))
+            code.set(totals[width], code.total(code.get(totals[width]), nats))
+        whole = code.total(*(code.sum(code.get(total)) for total in totals.values()))
         code.store(whole, code.at(arrays[2], image))
 
     return compiled(3, each)
@@ -38,14 +36,15 @@ def backward_kernel(pixels: int) -> Kernel:
     """Over logits l, images x, a gradient g for each image, and those of the logits: g (sigmoid(l) - x)."""
 
     def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        logits, x, _, out = (code.at(array, code.multiply(image, pixels)) for array in arrays)
         gradient = code.scalar(code.at(arrays[2], image))
+        logits, x, out = (code.at(arrays[number], code.multiply(image, pixels)) for number in (0, 1, 3))
         for at, width in code.along(pixels):
             logit, given = (code.load(code.at(array, at), width) for array in (logits, x))
             e, one = exp(code, _falling(code, logit)), code.constant(1.0, width)
-            share = code.builder.fdiv(code.select(logit, "<", 0.0, e, one), code.builder.fadd(one, e))
-            share = code.builder.select(code.builder.fcmp_unordered("uno", logit, logit), logit, share)
-            slope = code.builder.fmul(code.builder.fsub(share, given), code.spread(gradient, width))
+            sigmoid = code.builder.fdiv(code.select(logit, "<", 0.0, e, one), code.total(one, e))
+            is_nan = code.builder.fcmp_unordered("uno", logit, logit)  # of which `exp` makes a number
+            sigmoid = code.builder.select(is_nan, logit, sigmoid)
+            slope = code.builder.fmul(code.builder.fsub(sigmoid, given), code.spread(gradient, width))
             code.store(slope, code.at(out, at))
 
     return compiled(4, each)
@@ -59,7 +58,7 @@ def _falling(code: Code, x: Any) -> Any:
 def _log1p(code: Code, e: Any) -> Any:
     """log(1 + e) of 0 <= e <= 1, exact near 0 too: 2 (s + s^3 / 3 + s^5 / 5 + ...) with s = e / (2 + e)."""
     builder, width = code.builder, e.type.count
-    s = builder.fdiv(e, builder.fadd(e, code.constant(2.0, width)))
+    s = builder.fdiv(e, code.total(e, code.constant(2.0, width)))
     square = builder.fmul(s, s)
     series = code.constant(2 / (2 * _TERMS - 1), width)
     for term in reversed(range(_TERMS - 1)):

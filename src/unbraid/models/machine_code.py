@@ -8,12 +8,13 @@ tables. Nothing is written to disk.
 import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
 import torch
 from llvmlite import binding, ir
+from torch import Tensor
 
 FLOAT, POINTER = ir.FloatType(), ir.PointerType()
 _ZERO = ir.Constant(FLOAT, 0.0)
@@ -21,7 +22,7 @@ _INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 Index = Any  # an int, or what LLVM will know as one
-Kernel = Callable[[int, int, Sequence[int]], None]  # (images, shares, addresses of arrays)
+Kernel = Callable[[int, int, Sequence[Tensor | None]], None]  # (images, shares, arrays; None where none is needed)
 
 
 @cache
@@ -100,7 +101,8 @@ class Code:
         builder.position_at_end(end)
 
     def apart(self, write: Callable[..., None], *values: Any) -> None:
-        """Runs `write(code, *values)` as a function of its own: compiling takes longer than a function is long."""
+        """Has `write(code, *values)` write a function of its own, and calls it: the time to compile grows faster than a
+        function's length."""
         module = self.builder.module
         kind = ir.FunctionType(_VOID, [value.type for value in values])
         function = ir.Function(module, kind, name=module.get_unique_name("part"))
@@ -165,11 +167,14 @@ class Code:
         """The sum of what stands in it, a vector of one; halves are added first, so that no sum is long."""
         while (width := vector.type.count) > 1:
             halves = self.picked(vector, range(width // 2)), self.picked(vector, range(width // 2, width))
-            vector = self.builder.fadd(*halves)
+            vector = self.total(*halves)
         return vector
 
     def constant(self, value: float, width: int) -> Any:
         return ir.Constant(ir.VectorType(FLOAT, width), [value] * width)
+
+    def total(self, *values: Any) -> Any:
+        return reduce(self.builder.fadd, values)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         return self.builder.call(self._intrinsic("fma", a.type, 3), [a, b, c])
@@ -209,6 +214,11 @@ class Code:
         return _declared(self.builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind] * arguments)
 
 
+def shares_of(images: int) -> int:
+    """How many a kernel works on so many images in."""
+    return min(images, torch.get_num_threads())
+
+
 def compiled(
     arrays: int,
     each: Callable[[Code, Any, Sequence[Any]], None],
@@ -221,7 +231,7 @@ def compiled(
 
     A share runs `begin(code, arrays)`, then `each(code, image, arrays)` for every image that is its own, and, when all
     shares have, `end(code, share, shares, arrays)`. A share is the same whatever thread takes it, so that results hang
-    on how many shares there are and nothing else. There are to be no more than threads.
+    on how many shares there are and nothing else. Each has a thread: see `shares_of`.
 
     share_of_array: floats of an array that belong to one share and are zero when it begins; the others are one for all,
     as all are at the end.
@@ -233,8 +243,8 @@ def compiled(
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
     numbers = ctypes.c_int64 * (2 + arrays)
 
-    def run(images: int, shares: int, addresses: Sequence[int]) -> None:
-        arguments = numbers(images, shares, *addresses)
+    def run(images: int, shares: int, given: Sequence[Tensor | None]) -> None:
+        arguments = numbers(images, shares, *(0 if array is None else array.data_ptr() for array in given))
         call(ctypes.addressof(arguments), shares)
 
     run.engine = engine  # type: ignore[attr-defined] # it owns the code

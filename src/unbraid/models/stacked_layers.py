@@ -30,7 +30,7 @@ def stack_well(network: nn.Module) -> None:
 
 
 class StackedConv2d(nn.Conv2d):
-    """`activation` is the name of one that comes after it."""
+    """Of all models at once under vmap; followed by the activation of that name."""
 
     def forward(self, x: Tensor, activation: str = "") -> Tensor:
         if not transformed():
@@ -40,7 +40,7 @@ class StackedConv2d(nn.Conv2d):
 
 
 class StackedConvTranspose2d(nn.ConvTranspose2d):
-    """`activation` is the name of one that comes after it."""
+    """Of all models at once under vmap; followed by the activation of that name."""
 
     def forward(self, x: Tensor, output_size: Any = None, activation: str = "") -> Tensor:
         if not transformed() or output_size is not None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 
 def transformed() -> bool:
@@ -12,12 +13,14 @@ def transformed() -> bool:
     return inside or torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
 
 
-def is_run() -> bool:
-    """Whether operators do what they say and nobody is to see which they are."""
-    return not (transformed() or torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu"))
+def is_plainly_run() -> bool:
+    """Nor under autocast, forward-mode derivatives, or a mode that counts operators or makes others of them."""
+    forward_mode = forward_ad._current_level >= 0
+    seen = torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu")
+    return not (forward_mode or seen or transformed())
 
 
-def is_array(x: Any) -> bool:
-    """Whether its address is that of floats in the memory of the CPU."""
+def holds_floats(x: Any) -> bool:
+    """A tensor or a parameter of float32 in the memory of the CPU, in whatever order."""
     there = type(x) in (Tensor, nn.Parameter) and x.device.type == "cpu" and x.layout == torch.strided
     return there and x.dtype == torch.float32 and not x.is_neg()
