@@ -113,6 +113,22 @@ def test_counts_of_adam_lie_side_by_side() -> None:
     assert bases[0] is not None and all(base is bases[0] for base in bases)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_adam_counts_as_ever_whatever_is_the_default(dtype: torch.dtype) -> None:
+    weight = torch.zeros(3, requires_grad=True)
+    optimizer = OPTIMIZERS["adam"]([weight])
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            for _ in range(300):
+                weight.grad = torch.ones_like(weight)
+                optimizer.step()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    count = optimizer.state[weight]["step"]
+    assert count == 300 and count.dtype == torch.float32 and count.device == weight.device
+
+
 def test_muon_steps_biases_as_adam_does() -> None:
     ours, theirs = (torch.linspace(-1, 1, 5).requires_grad_() for _ in range(2))
     optimizers = [

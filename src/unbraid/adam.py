@@ -19,14 +19,15 @@ class Adam(Optimizer):
         self, params: Iterable[Tensor], *, betas: tuple[float, float], eps: float, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, {"lr": 0.0, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+        self._counts: dict[int, Tensor] = {}  # of each group
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
+        for number, group in enumerate(self.param_groups):
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if weights:
                 states = [self._state_of(weight) for weight in weights]
-                _counts([state["step"] for state in states], states).add_(1)
+                self._side_by_side(number, states).add_(1)
                 beta1, beta2 = group["betas"]
                 torch._fused_adamw_(
                     weights,
@@ -47,19 +48,18 @@ class Adam(Optimizer):
     def _state_of(self, weight: Tensor) -> dict[str, Any]:
         state = self.state[weight]
         if not state:
-            state |= {"step": torch.zeros(()), "exp_avg": torch.zeros_like(weight)}
-            state["exp_avg_sq"] = torch.zeros_like(weight)
+            state["step"] = torch.zeros((), dtype=torch.float32, device=weight.device)
+            state |= {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
         return state
 
+    def _side_by_side(self, group: int, states: Sequence[dict[str, Any]]) -> Tensor:
+        """The counts of steps of these states as one tensor of which they are views.
 
-def _counts(steps: Sequence[Tensor], states: Sequence[dict[str, Any]]) -> Tensor:
-    """What these counts of steps are views of, and nothing else is; makes it so where it is not.
-
-    A state then has another tensor as its count than before.
-    """
-    together = steps[0]._base
-    if together is None or len(together) != len(steps) or any(step._base is not together for step in steps):
-        together = torch.stack(list(steps))
-        for state, step in zip(states, together, strict=True):
-            state["step"] = step
-    return together
+        A state that was made or loaded since, or that some others went without, has another tensor as its count then.
+        """
+        counts = self._counts.get(group)
+        if counts is None or len(counts) != len(states) or any(state["step"]._base is not counts for state in states):
+            counts = self._counts[group] = torch.stack([state["step"] for state in states])
+            for state, count in zip(states, counts, strict=True):
+                state["step"] = count
+        return counts

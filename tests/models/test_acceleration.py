@@ -294,6 +294,10 @@ def test_weights_that_were_replaced_are_used_as_they_are() -> None:
         net[0].weight = nn.Parameter(net[0].weight[..., :1].detach())
     torch.testing.assert_close(ours(x), plain(x))
     for net in (plain, ours):
+        net[0].bias.data = net[0].bias.data.expand(2, 4)
+        with pytest.raises(RuntimeError):
+            net(x)
+    for net in (plain, ours):
         net[0].bias = None
     assert torch.equal(ours(x), plain(x))
     for net in (plain, ours):
@@ -380,6 +384,7 @@ def test_other_convolutions_stay_as_they_are() -> None:
         nn.Conv2d(8, 129, 4, 2, 1, device="meta"),
         nn.Conv2d(8, 31, 4, 2, 1, device="meta"),  # in vectors, 16 + 8 + 4 + 2 + 1
         nn.Conv2d(128, 128, 5, 1, 1, device="meta"),  # too many weights
+        nn.Conv2d(4, 4, 17, 1, 8, device="meta"),  # too large
         nn.Conv2d(8, 8, 3, 1, -1, device="meta"),
         nn.ConvTranspose2d(8, 8, 1, 1, 0, 1, device="meta"),  # which torch refuses
         nn.ConvTranspose2d(8, 8, 4, 2, 1, output_padding=(1, 0), device="meta"),
@@ -456,6 +461,18 @@ HOOKS = [
 
 
 @needs_kernels
+def test_frozen_convolutions_before_others_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ReLU(), down(8, 4, 1))
+    plain[0].requires_grad_(False)
+    ours, x, found = accelerated(plain), images(2, 3, 6, 6), calls(monkeypatch)
+    for net in (ours, plain):
+        net(x).square().sum().backward()
+    assert found == [1, 2] and ours[0].weight.grad is None
+    for layer in (2, 4):
+        torch.testing.assert_close(ours[layer].weight.grad, plain[layer].weight.grad, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("watched", [0, 1, 2])
 def test_hooks_see_what_they_would_see(watched: int, hook: str) -> None:
@@ -501,6 +518,16 @@ def test_layers_of_anyone_stand_between_convolutions() -> None:
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
     plain[0].forward = ours[0].forward = lambda given: given.expand(-1, 8, -1, -1)
     torch.testing.assert_close(ours(x), plain(x), rtol=1e-4, atol=1e-5)
+
+    class Louder(FastConv2d):
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(given)
+
+    single = accelerated(nn.Sequential(plain[2], nn.ReLU()))
+    code = images(2, 8, 4, 4)
+    before = single(code)
+    single[0].__class__ = Louder
+    torch.testing.assert_close(single(code), 2 * before)
 
 
 @needs_kernels
@@ -570,6 +597,24 @@ def test_the_likelihood_at_its_ends() -> None:
         found = [cross_entropy(logits.view(16, 1, 1, 1), x, nll) for nll in (fast_nll, probability.bernoulli_nll)]
         for mine, theirs in zip(*found, strict=True):
             torch.testing.assert_close(mine, theirs, equal_nan=True, rtol=1e-6, atol=2e-6)  # that of float at 16
+
+
+@needs_kernels
+def test_the_likelihood_of_large_images_is_exact() -> None:
+    logits, x = (torch.rand(1, 1, 512, 500, generator=rng(seed)) for seed in (7, 8))
+    assert abs(float(fast_nll(logits, x) / probability.bernoulli_nll(logits.double(), x.double())) - 1) < 3e-7
+
+
+@needs_kernels
+def test_tensors_without_memory_go_torch_s_way() -> None:
+    nothing, some = torch._efficientzerotensor((2, 1, 4, 4)), images(2, 1, 4, 4)
+    assert torch.equal(fast_nll(some, nothing), probability.bernoulli_nll(some, nothing))
+    net = nn.Sequential(down(1, 8, 3, 1, 1))
+    expected = net(nothing)
+    accelerate(net)
+    assert torch.equal(net(nothing), expected)
+    net(some).backward(torch._efficientzerotensor((2, 8, 4, 4)))
+    assert not net[0].weight.grad.any()
 
 
 @needs_kernels

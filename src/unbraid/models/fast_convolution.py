@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from unbraid.models.activations import followed, is_plain, is_watched, with_activations
-from unbraid.models.transformed import holds_floats, is_plainly_run
+from unbraid.models.transformed import holds_floats, is_plainly_run, with_floats
 
 if TYPE_CHECKING:
     from unbraid.models.convolution_sizes import Chain, Convolution
 
 _MOST_WEIGHTS = 1 << 18  # beyond, they fill the cache that images should lie in
+_LARGEST = 16  # windows; the code for larger ones takes long to compile
 _MOST_FLOATS = 1 << 19  # of a share's working space for convolutions in a row: 2 MiB
 
 
@@ -23,7 +24,7 @@ class _How(NamedTuple):
     """What is asked of an image; `output_padding` of a transposed convolution alone."""
 
     weight: tuple[int, ...]
-    biases: int
+    bias: tuple[int, ...]
     stride: int
     padding: int
     output_padding: int | None
@@ -35,7 +36,7 @@ def fits(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     from unbraid.models.convolution_sizes import fill_vectors
 
     square = len({*layer.kernel_size}) == len({*layer.output_padding}) == 1
-    if not (is_plain(layer) and square and layer.weight.numel() <= _MOST_WEIGHTS):
+    if not (is_plain(layer) and square and layer.kernel_size[0] <= _LARGEST and layer.weight.numel() <= _MOST_WEIGHTS):
         return False
     known = int(layer.padding[0]) >= 0 and layer.output_padding[0] < layer.stride[0]  # others torch refuses
     return known and fill_vectors(layer.in_channels) and fill_vectors(layer.out_channels)
@@ -58,6 +59,7 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
 
 
 _TAKERS = (FastConv2d, FastConvTranspose2d)
+_FORWARDS = tuple(kind.forward for kind in _TAKERS)
 
 
 class FastSequential(nn.Sequential):
@@ -66,7 +68,7 @@ class FastSequential(nn.Sequential):
     def forward(self, input: Any) -> Any:
         x, layers = input, with_activations(self, _TAKERS)
         while layers:
-            convolutions = [*takewhile(lambda each: isinstance(each[0], _TAKERS) and not is_watched(each[0]), layers)]
+            convolutions = [*takewhile(lambda each: _is_ours(each[0]), layers)]
             found = _convolved(x, convolutions)
             if found is None:
                 (layer, activation), *layers = layers
@@ -75,6 +77,11 @@ class FastSequential(nn.Sequential):
                 x, count = found
                 layers = layers[count:]
         return x
+
+
+def _is_ours(layer: nn.Module) -> bool:
+    """A layer of one of the kinds above, which does what they do and nothing else."""
+    return isinstance(layer, _TAKERS) and type(layer).forward in _FORWARDS and not is_watched(layer)
 
 
 def _convolved(x: Any, row: Sequence[tuple[nn.Module, str]]) -> tuple[Tensor, int] | None:
@@ -86,20 +93,26 @@ def _convolved(x: Any, row: Sequence[tuple[nn.Module, str]]) -> tuple[Tensor, in
         return None
     hows: list[_How] = []
     parameters: list[Tensor] = []
+    learning = torch.is_grad_enabled()
+    needed = learning and x.requires_grad  # a gradient
     for layer, activation in row:
         assert isinstance(layer, _TAKERS)
         weight, bias = layer.weight, layer.bias
         if bias is None or not holds_floats(weight) or not holds_floats(bias):
             break
+        if learning and not needed and (weight.requires_grad or bias.requires_grad):
+            if hows:
+                break  # what comes before keeps nothing
+            needed = True
         output_padding = layer.output_padding[0] if isinstance(layer, nn.ConvTranspose2d) else None
         asked = layer.stride[0], int(layer.padding[0]), output_padding, activation
-        hows.append(_How(tuple(weight.shape), bias.numel(), *asked))
+        hows.append(_How(tuple(weight.shape), tuple(bias.shape), *asked))
         parameters += weight, bias
     chain = _chain(tuple(x.shape[1:]), tuple(hows))
     if not chain:
         return None
     parameters = parameters[: 2 * len(chain)]
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *parameters)):
+    if needed:
         return _Convolutions.apply(x, chain, *parameters), len(chain)
     return _forward(x, chain, parameters, kept=False)[-1], len(chain)
 
@@ -136,7 +149,7 @@ def _convolution(image: tuple[int, int, int], how: _How) -> "Convolution | None"
     else:
         inputs, outputs = how.weight[:2]
         made_sides = [(pixels - 1) * stride - 2 * how.padding + kernel + how.output_padding for pixels in sides]
-    if channels != inputs or how.biases != outputs or min(*sides, *made_sides, outputs) < 1:
+    if channels != inputs or how.bias != (outputs,) or min(*sides, *made_sides, outputs) < 1:
         return None
     given, made = (sides[0], sides[1], inputs), (made_sides[0], made_sides[1], outputs)
     large, small = (made, given) if transposed else (given, made)
@@ -162,7 +175,7 @@ class _Convolutions(torch.autograd.Function):
         from unbraid.models.machine_code import shares_of
 
         # Channels last again, for hooks may have saved them in another way.
-        chain, saved, grad = ctx.chain, ctx.saved_tensors, _channels_last(grad)
+        chain, saved, grad = ctx.chain, ctx.saved_tensors, _channels_last(with_floats(grad))
         x, *weights = (_channels_last(tensor) for tensor in saved[: 1 + len(chain)])
         made = [None if tensor is None else _channels_last(tensor) for tensor in saved[1 + len(chain) :]]
         of_images, of_weights = ctx.needs_input_grad[0], any(ctx.needs_input_grad[2:])
@@ -202,4 +215,4 @@ def _empty(count: int, of: "Convolution", like: Tensor) -> Tensor:
 
 
 def _channels_last(images: Tensor) -> Tensor:
-    return images.resolve_neg().contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unbraid import probability
-from unbraid.models.transformed import holds_floats, is_plainly_run
+from unbraid.models.transformed import holds_floats, is_plainly_run, with_floats
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
@@ -44,6 +44,6 @@ class _Bernoulli(torch.autograd.Function):
 
         logits, x = (saved.contiguous(memory_format=ctx.layout) for saved in ctx.saved_tensors)
         for_logits = torch.empty_like(logits)
-        arrays = [logits, x, grad.resolve_neg().contiguous(), for_logits]
+        arrays = [logits, x, with_floats(grad).contiguous(), for_logits]
         backward_kernel(logits[0].numel())(len(logits), shares_of(len(logits)), arrays)
         return for_logits, None, None

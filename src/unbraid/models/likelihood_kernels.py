@@ -8,6 +8,7 @@ from unbraid.models.exponential import exp
 from unbraid.models.machine_code import Code, Kernel, compiled, widths
 
 _TERMS = 8  # of the series of log(1 + e); the next is below the error of a float
+_BLOCK = 1024  # pixels that are summed by themselves, so that no sum is long
 _KERNELS = 32  # that are kept
 
 
@@ -17,16 +18,26 @@ def forward_kernel(pixels: int) -> Kernel:
 
     def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
         logits, x = (code.at(array, code.multiply(image, pixels)) for array in arrays[:2])
-        found = {width for _, width in widths(pixels)}
-        totals = {width: code.variable(code.constant(0.0, width)) for width in found}
-        for at, width in code.along(pixels):
-            logit, given = (code.load(code.at(array, at), width) for array in (logits, x))
-            positive = code.select(logit, ">", 0.0, logit, code.constant(0.0, width))
-            softplus = code.total(positive, _log1p(code, exp(code, _falling(code, logit))))
-            nats = code.builder.fsub(softplus, code.builder.fmul(given, logit))
-            code.set(totals[width], code.total(code.get(totals[width]), nats))
-        whole = code.total(*(code.sum(code.get(total)) for total in totals.values()))
-        code.store(whole, code.at(arrays[2], image))
+        whole = code.variable(code.constant(0.0, 1))
+
+        def add(first: Any, count: int) -> None:
+            """Of so many pixels from the first on."""
+            totals = {width: code.variable(code.constant(0.0, width)) for _, width in widths(count)}
+            for at, width in code.along(count):
+                logit, given = (code.load(code.at(array, code.add(first, at)), width) for array in (logits, x))
+                positive = code.select(logit, ">", 0.0, logit, code.constant(0.0, width))
+                softplus = code.total(positive, _log1p(code, exp(code, _falling(code, logit))))
+                nats = code.builder.fsub(softplus, code.builder.fmul(given, logit))
+                code.set(totals[width], code.total(code.get(totals[width]), nats))
+            code.set(whole, code.total(code.get(whole), *(code.sum(code.get(total)) for total in totals.values())))
+
+        blocks = pixels // _BLOCK
+        if blocks:
+            with code.loop(blocks) as block:
+                add(code.multiply(block, _BLOCK), _BLOCK)
+        if pixels % _BLOCK:
+            add(blocks * _BLOCK, pixels % _BLOCK)
+        code.store(code.get(whole), code.at(arrays[2], image))
 
     return compiled(3, each)
 

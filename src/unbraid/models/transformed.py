@@ -9,8 +9,9 @@ from torch.autograd import forward_ad
 
 def transformed() -> bool:
     """Inside vmap and the like, or while the model is exported: those know torch's own operators only."""
-    inside = torch._C._functorch.peek_interpreter_stack() is not None
-    return inside or torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined] # asked first, in a graph
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def is_plainly_run() -> bool:
@@ -23,4 +24,9 @@ def is_plainly_run() -> bool:
 def holds_floats(x: Any) -> bool:
     """A tensor or a parameter of float32 in the memory of the CPU, in whatever order."""
     there = type(x) in (Tensor, nn.Parameter) and x.device.type == "cpu" and x.layout == torch.strided
-    return there and x.dtype == torch.float32 and not x.is_neg()
+    return there and x.dtype == torch.float32 and not (x.is_neg() or x._is_zerotensor())
+
+
+def with_floats(gradient: Tensor) -> Tensor:
+    """A gradient as a tensor that holds its floats, whatever way autograd has of saying what they are."""
+    return gradient.clone() if gradient.is_neg() or gradient._is_zerotensor() else gradient
