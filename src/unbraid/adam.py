@@ -19,15 +19,14 @@ class Adam(Optimizer):
         self, params: Iterable[Tensor], *, betas: tuple[float, float], eps: float, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, {"lr": 0.0, "betas": betas, "eps": eps, "weight_decay": weight_decay})
-        self._counts: dict[int, Tensor] = {}  # of each group
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for number, group in enumerate(self.param_groups):
+        for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             if weights:
                 states = [self._state_of(weight) for weight in weights]
-                self._side_by_side(number, states).add_(1)
+                _side_by_side(states).add_(1)
                 beta1, beta2 = group["betas"]
                 torch._fused_adamw_(
                     weights,
@@ -52,14 +51,23 @@ class Adam(Optimizer):
             state |= {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
         return state
 
-    def _side_by_side(self, group: int, states: Sequence[dict[str, Any]]) -> Tensor:
-        """The counts of steps of these states as one tensor of which they are views.
 
-        A state that was made or loaded since, or that some others went without, has another tensor as its count then.
-        """
-        counts = self._counts.get(group)
-        if counts is None or len(counts) != len(states) or any(state["step"]._base is not counts for state in states):
-            counts = self._counts[group] = torch.stack([state["step"] for state in states])
-            for state, count in zip(states, counts, strict=True):
-                state["step"] = count
-        return counts
+def _side_by_side(states: Sequence[dict[str, Any]]) -> Tensor:
+    """The counts of steps of these states as one tensor, of which each is an element, and nothing else.
+
+    A state that was made or loaded since, or that others went without, has another tensor as its count then.
+    """
+    steps = [state["step"] for state in states]
+    together = steps[0]._base
+    if together is None or not _are_elements(steps, together):
+        together = torch.stack(steps)
+        for state, step in zip(states, together, strict=True):
+            state["step"] = step
+    return together
+
+
+def _are_elements(steps: Sequence[Tensor], together: Tensor) -> bool:
+    places = range(together.storage_offset(), together.storage_offset() + len(steps))
+    return together.shape == (len(steps),) and all(
+        step._base is together and step.storage_offset() == place for step, place in zip(steps, places, strict=True)
+    )
