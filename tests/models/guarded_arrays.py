@@ -1,6 +1,6 @@
 """Runs kernels on arrays that end, or begin, at a page that may not be touched; whatever is not set stays NaN.
 
-A process of its own, since an access beyond them ends it (tests/models/test_acceleration.py).
+A process of its own, since an access beyond them ends it (tests/models/test_fast_convolution.py).
 """
 
 import ctypes

@@ -1,0 +1,49 @@
+"""Dense layers by oneDNN against torch's own, in float64 where it matters which of the two is nearer."""
+
+import pytest
+import torch
+from kernel_cases import layer, needs_dense, rng
+from torch import nn
+
+from unbraid.models import fast_linear
+from unbraid.models.acceleration import accelerate
+from unbraid.models.fast_linear import FastLinear
+
+
+@needs_dense
+@pytest.mark.parametrize("shape", [(7, 200, 100), (128, 1200, 1200), (1, 129, 131), (64, 128, 2048)])
+def test_values_and_gradients_are_those_of_the_exact_product(shape: tuple[int, int, int]) -> None:
+    batch, inputs, outputs = shape
+    x, gradient = torch.randn(batch, inputs, generator=rng(2)), torch.randn(batch, outputs, generator=rng(3))
+    plain = layer(inputs, outputs)
+    exact = layer(inputs, outputs).double()
+    ours = layer(inputs, outputs)
+    accelerate(ours)
+    assert type(ours) is FastLinear
+    results = []
+    for net, dtype in ((ours, torch.float32), (plain, torch.float32), (exact, torch.float64)):
+        given = x.to(dtype).clone().requires_grad_()
+        out = net(given)
+        out.backward(gradient.to(dtype))
+        assert net.weight.grad is not None and net.bias.grad is not None and given.grad is not None
+        results.append([out.detach(), given.grad, net.weight.grad, net.bias.grad])
+    for mine, torchs, true in zip(*results, strict=True):
+        error, allowed = (mine - true).abs().max(), (torchs - true).abs().max()
+        assert error <= 4 * allowed + 1e-5 * true.abs().max()
+
+
+@needs_dense
+def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    product = fast_linear.product
+    monkeypatch.setattr(fast_linear, "product", lambda *a: calls.append(1) or product(*a))
+    net = nn.Sequential(layer(200, 100))
+    accelerate(net)
+    net(torch.randn(5, 200, generator=rng(0))).sum().backward()
+    assert len(calls) == 2  # forward and the weights: nobody asked for the gradient of x
+
+
+def test_small_layers_stay_as_they_are() -> None:
+    net = nn.Sequential(layer(10, 256), layer(256, 10))
+    accelerate(net)
+    assert {type(each) for each in net} == {nn.Linear}

@@ -1,0 +1,175 @@
+"""Layers in a row, run as one kernel where they can be and one by one where somebody looks."""
+
+import pytest
+import torch
+from kernel_cases import Made, accelerated, down, images, needs_kernels, results, up
+from torch import nn
+
+from unbraid.models.acceleration import accelerate
+from unbraid.models.fast_convolution import FastConv2d, FastSequential
+
+IN_A_ROW: list[tuple[Made, tuple[int, int, int]]] = [
+    (lambda: nn.Sequential(down(1, 8, 4, 2, 1), nn.ELU(), down(8, 8, 3, 1, 1), nn.ReLU(), up(8, 3, 2, 2)), (1, 8, 12)),
+    (lambda: nn.Sequential(down(3, 4, 1), down(4, 16, 3, 1, 1), nn.ReLU(), nn.ReLU(), down(16, 2, 1)), (3, 5, 7)),
+    (lambda: nn.Sequential(nn.Sequential(up(4, 8, 1), nn.ELU()), nn.Sequential(up(8, 2, 2, 2))), (4, 3, 3)),
+    (lambda: nn.Sequential(nn.ELU(), down(4, 8, 3), nn.ELU(0.5), down(8, 4, 1), nn.Tanh(), down(4, 4, 1)), (4, 6, 6)),
+    (lambda: nn.Sequential(*twice(down(4, 4, 3, 1, 1), nn.ReLU())), (4, 6, 6)),
+]
+
+
+def twice(*layers: nn.Module) -> list[nn.Module]:
+    return [*layers, *layers]
+
+
+@needs_kernels
+@pytest.mark.parametrize("which", range(len(IN_A_ROW)))
+def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int) -> None:
+    made, size = IN_A_ROW[which]
+    plain = made()
+    ours, x = accelerated(plain), images(5, *size)
+    for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    trained = ours(x)
+    with torch.no_grad():
+        assert torch.equal(ours(x), trained)
+
+
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where the number of convolutions of each run of a kernel forward will stand."""
+    from unbraid.models import convolution_kernels
+
+    kernel, found = convolution_kernels.forward_kernel, list[int]()
+    monkeypatch.setattr(
+        convolution_kernels, "forward_kernel", lambda chain, kept: found.append(len(chain)) or kernel(chain, kept)
+    )
+    return found
+
+
+@needs_kernels
+def test_convolutions_in_a_row_are_run_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, found = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ELU()), calls(monkeypatch)
+    accelerate(net)
+    x = images(2, 1, 8, 8)
+    for part in (net, net[:3], net[2:], net[:2]):
+        part(x if part[0] is net[0] else net[:2](x))
+    assert found == [2, 2, 1, 1, 1]
+    found.clear()
+    large = nn.Sequential(*(down(16, 16, 3, 1, 1) for _ in range(5)))
+    accelerate(large)
+    large(images(1, 16, 64, 64))
+    assert len(found) > 1 and sum(found) == 5  # more images than the cache would hold
+    found.clear()
+    part_way = nn.Sequential(down(2, 4, 1), down(4, 4, 2, 2), down(4, 4, 1))
+    accelerate(part_way)
+    part_way(images(1, 2, 5, 5))
+    assert found == [1, 1]  # between them torch's own, whose stride leaves pixels over
+
+
+HOOKS = [
+    "register_forward_hook",
+    "register_forward_pre_hook",
+    "register_full_backward_hook",
+    "register_full_backward_pre_hook",
+]
+
+
+@needs_kernels
+def test_frozen_convolutions_before_others_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ReLU(), down(8, 4, 1))
+    plain[0].requires_grad_(False)
+    ours, x, found = accelerated(plain), images(2, 3, 6, 6), calls(monkeypatch)
+    for net in (ours, plain):
+        net(x).square().sum().backward()
+    assert found == [1, 2] and ours[0].weight.grad is None
+    for layer in (2, 4):
+        torch.testing.assert_close(ours[layer].weight.grad, plain[layer].weight.grad, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("watched", [0, 1, 2])
+def test_hooks_see_what_they_would_see(watched: int, hook: str) -> None:
+    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ELU()), images(2, 1, 8, 8)
+    seen: list[torch.Tensor] = []
+
+    def see(layer: nn.Module, *tensors: torch.Tensor | tuple[torch.Tensor | None, ...]) -> None:
+        for each in tensors:
+            seen.extend(tensor for tensor in (each if isinstance(each, tuple) else [each]) if tensor is not None)
+
+    for net in (plain, accelerated(plain)):
+        getattr(net[watched], hook)(see)
+        net(x.requires_grad_()).square().sum().backward()
+    count = len(seen) // 2
+    assert count
+    for mine, theirs in zip(seen[count:], seen[:count], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@needs_kernels
+def test_hooks_on_all_modules_see_every_layer() -> None:
+    net, seen = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1)), list[type[nn.Module]]()
+    accelerate(net)
+    handle = nn.modules.module.register_module_forward_hook(lambda layer, given, made: seen.append(type(layer)))
+    net(images(2, 1, 8, 8))
+    handle.remove()
+    assert seen == [FastConv2d, nn.ReLU, FastConv2d, FastSequential]
+
+
+@needs_kernels
+def test_layers_of_anyone_stand_between_convolutions() -> None:
+    class Snake(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.alpha = nn.Parameter(torch.ones(8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.sin(self.alpha[:, None, None] * x) ** 2
+
+    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), Snake(), down(8, 8, 3, 1, 1)), images(2, 1, 8, 8)
+    ours = accelerated(plain)
+    for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    plain[0].forward = ours[0].forward = lambda given: given.expand(-1, 8, -1, -1)
+    torch.testing.assert_close(ours(x), plain(x), rtol=1e-4, atol=1e-5)
+
+    class Louder(FastConv2d):
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(given)
+
+    single = accelerated(nn.Sequential(plain[2], nn.ReLU()))
+    code = images(2, 8, 4, 4)
+    before = single(code)
+    single[0].__class__ = Louder
+    torch.testing.assert_close(single(code), 2 * before)
+
+
+@needs_kernels
+@pytest.mark.filterwarnings("ignore:.*jit.script:DeprecationWarning")  # torch's own, where it makes ready for them
+def test_derivatives_forward_are_torch_s() -> None:
+    from torch.autograd import forward_ad
+
+    net, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU()).requires_grad_(False), images(2, 1, 8, 8)
+    accelerate(net)
+    with forward_ad.dual_level():
+        assert forward_ad.unpack_dual(net(forward_ad.make_dual(x, torch.ones_like(x)))).tangent is not None
+
+
+@needs_kernels
+def test_what_comes_out_may_be_written_over_where_no_activation_ends_it() -> None:
+    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1)), images(2, 1, 8, 8)
+    found = []
+    for net in (plain, accelerated(plain)):
+        net(x).mul_(2).square().sum().backward()
+        found.append([parameter.grad for parameter in net.parameters()])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+def test_sequences_of_another_kind_stay_as_they_are() -> None:
+    class Keeping(nn.Sequential):
+        pass
+
+    net = Keeping(nn.Sequential(down(3, 3, 3)), nn.Tanh())
+    accelerate(net)
+    assert [type(each) for each in net] == [FastSequential, nn.Tanh] and type(net) is Keeping
