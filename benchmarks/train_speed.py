@@ -12,6 +12,9 @@ a second, since such machines change their speed from one minute to the next: a 
   step, or little: that hangs on where a process's heap happens to lie;
 - pythae: its trainer (0.1.2, where it is installed) with the same layers.
 
+On a processor with AVX-512, ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 in the environment keeps all of them to
+the vectors that most laptops have.
+
 The operations are counted by torch's FlopCounterMode on the plain net, forward and backward; the peak is the best
 matrix product of the process and thread count of ours, by torch.mm and by the oneDNN product of our dense layers.
 """
@@ -350,8 +353,11 @@ def main() -> None:
         serve(*chosen.serve)
         return
     records = [compare(net, batch, chosen.rounds) for net in chosen.nets for batch in chosen.batches]
-    name = f"{datetime.date.today().isoformat()}-{os.cpu_count()}-cores-train_speed.json"
-    found = {"torch": torch.__version__, "cores": cores(), "rounds": chosen.rounds, "records": records}
+    vectors = torch.backends.cpu.get_cpu_capability()
+    kind = f"{vectors.lower()}-" if "ATEN_CPU_CAPABILITY" in os.environ else ""  # narrower than the processor's
+    name = f"{datetime.date.today().isoformat()}-{os.cpu_count()}-cores-{kind}train_speed.json"
+    about = {"torch": torch.__version__, "cores": cores(), "vectors": vectors, "rounds": chosen.rounds}
+    found = {**about, "records": records}
     write_json(chosen.out / name, found)
 
 

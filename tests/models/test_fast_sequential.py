@@ -166,6 +166,14 @@ def test_what_comes_out_may_be_written_over_where_no_activation_ends_it() -> Non
 
 
 @needs_kernels
+@pytest.mark.parametrize("after", [nn.ReLU(inplace=True), nn.Dropout(0.0, inplace=True), nn.Hardtanh(inplace=True)])
+def test_layers_after_elu_may_write_over_it(after: nn.Module) -> None:
+    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ELU(), after, down(8, 8, 3, 1, 1)), images(2, 1, 8, 8)
+    for mine, theirs in zip(results(accelerated(plain), x), results(plain, x), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@needs_kernels
 def test_sequences_of_another_kind_stay_as_they_are() -> None:
     class Keeping(nn.Sequential):
         pass

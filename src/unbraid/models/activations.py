@@ -15,8 +15,11 @@ def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module],
     Those of `takers` do the one after them, which then is not in the list, unless somebody watches either.
     """
     found: list[tuple[nn.Module, str]] = []
-    for layer in layers:
+    layers = [*layers]
+    for layer, after in zip(layers, [*layers[1:], None], strict=True):
         name = _name(layer)
+        if name == "elu" and getattr(after, "inplace", False):
+            name = ""  # what comes out is written over, which ELU by itself does not need for its slope
         if name and found and isinstance(found[-1][0], takers) and not found[-1][1]:
             before = found[-1][0]
             if not is_watched(before) and not is_watched(layer):
