@@ -1,6 +1,6 @@
-"""Adam on a CPU with little around its step, for small nets."""
+"""Adam on a CPU with little around its step, for small nets; Muon takes the step for its biases."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,32 +24,37 @@ class Adam(Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            if weights:
-                states = [self._state_of(weight) for weight in weights]
-                _side_by_side(states).add_(1)
-                beta1, beta2 = group["betas"]
-                torch._fused_adamw_(
-                    weights,
-                    [weight.grad for weight in weights],
-                    [state["exp_avg"] for state in states],
-                    [state["exp_avg_sq"] for state in states],
-                    [],
-                    [state["step"] for state in states],
-                    lr=float(group["lr"]),
-                    beta1=beta1,
-                    beta2=beta2,
-                    weight_decay=group["weight_decay"],
-                    eps=group["eps"],
-                    amsgrad=False,
-                    maximize=False,
-                )
+            step_adam(weights, self.state, group, group["weight_decay"])
 
-    def _state_of(self, weight: Tensor) -> dict[str, Any]:
-        state = self.state[weight]
-        if not state:
-            state["step"] = torch.zeros((), dtype=torch.float32, device=weight.device)
-            state |= {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
-        return state
+
+def step_adam(
+    weights: list[Tensor], state: Mapping[Tensor, dict[str, Any]], group: Mapping[str, Any], weight_decay: float
+) -> None:
+    """One step of these weights, all of which have gradients, with the state and the group of an optimizer."""
+    if not weights:
+        return
+    states = [state[weight] for weight in weights]
+    for weight, own in zip(weights, states, strict=True):
+        if not own:
+            own["step"] = torch.zeros((), dtype=torch.float32, device=weight.device)
+            own |= {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
+    _side_by_side(states).add_(1)
+    beta1, beta2 = group["betas"]
+    torch._fused_adamw_(
+        weights,
+        [weight.grad for weight in weights if weight.grad is not None],
+        [own["exp_avg"] for own in states],
+        [own["exp_avg_sq"] for own in states],
+        [],
+        [own["step"] for own in states],
+        lr=float(group["lr"]),
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=weight_decay,
+        eps=group["eps"],
+        amsgrad=False,
+        maximize=False,
+    )
 
 
 def _side_by_side(states: Sequence[dict[str, Any]]) -> Tensor:

@@ -1,12 +1,12 @@
 """Muon: momentum whose matrices are made orthogonal before they are a step, so that no direction is left behind."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.adam import adam
+
+from unbraid.adam import step_adam
 
 _ITERATIONS, _COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)  # Jordan's, which leave singular values within .7 and 1.2
 _AS_ADAM = 0.2  # the root mean square of a step of Adam's, in its learning rate (Liu 2025)
@@ -30,7 +30,7 @@ class Muon(Optimizer):
             for weight in given:
                 if weight.dim() > 1:
                     self._step_matrix(weight, group["lr"], group["momentum"])
-            self._step_others([parameter for parameter in given if parameter.dim() < 2], group)
+            step_adam([parameter for parameter in given if parameter.dim() < 2], self.state, group, weight_decay=0.0)
 
     def _step_matrix(self, weight: Tensor, lr: float, momentum: float) -> None:
         state, gradient = self.state[weight], weight.grad
@@ -41,30 +41,6 @@ class Muon(Optimizer):
         matrix = gradient.add(average, alpha=momentum).reshape(len(weight), -1)
         length = _AS_ADAM * max(matrix.shape) ** 0.5
         weight.sub_(_orthogonal(matrix).reshape(weight.shape), alpha=lr * length)
-
-    def _step_others(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        for parameter in parameters:
-            if not self.state[parameter]:
-                zeros = {"exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
-                self.state[parameter] |= {"step": torch.zeros((), device=parameter.device), **zeros}
-        states = [self.state[parameter] for parameter in parameters]
-        if states:
-            adam(
-                parameters,
-                [parameter.grad for parameter in parameters if parameter.grad is not None],
-                [state["exp_avg"] for state in states],
-                [state["exp_avg_sq"] for state in states],
-                [],
-                [state["step"] for state in states],
-                fused=True,
-                amsgrad=False,
-                beta1=group["betas"][0],
-                beta2=group["betas"][1],
-                lr=group["lr"],
-                weight_decay=0.0,
-                eps=group["eps"],
-                maximize=False,
-            )
 
 
 def _orthogonal(matrix: Tensor) -> Tensor:
