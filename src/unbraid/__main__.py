@@ -2,11 +2,12 @@
 
 import os
 import sys
+from types import FrameType
 
 
 def main() -> int:
     """Calls the command line; once its work is done, a late Ctrl-C has nothing left to end."""
-    interrupted = _noticed_interrupts()
+    _notice_interrupts()
     _rest_early()
     try:
         from unbraid.cli import main
@@ -14,10 +15,7 @@ def main() -> int:
         code = main()
         _ignore_interrupts()
         return code
-    except (KeyboardInterrupt, ImportError) as error:
-        # a library that imports another from C may make an ImportError of it
-        if not (isinstance(error, KeyboardInterrupt) or interrupted):
-            raise
+    except KeyboardInterrupt:
         _ignore_interrupts()
         print("\nunbraid: interrupted", file=sys.stderr)  # noqa: T201
         return 130
@@ -33,20 +31,45 @@ def _rest_early() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
-def _noticed_interrupts() -> list[int]:
-    """A list that holds something once there was a Ctrl-C, which still is a KeyboardInterrupt."""
+def _notice_interrupts() -> None:
+    """Ctrl-C is a KeyboardInterrupt as ever, but not in the middle of an import: there it waits until that is done.
+
+    While PyTorch is loaded an exception ends the process with an abort, NumPy makes an ImportError of it, and a library
+    that takes any failure of an import for its absence goes on as if nothing had been. So that an import which hangs
+    can be ended all the same, Ctrl-C waits ten seconds at most.
+    """
     import signal
+    import threading
+    from _thread import interrupt_main
 
     noticed: list[int] = []
+    pause, longest = 0.02, 10.0
 
-    def handle(number: int, frame: object) -> None:
+    def send() -> None:
+        if hasattr(signal, "pthread_kill"):  # wakes the main thread from a sleep too
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        else:
+            interrupt_main()
+
+    def handle(number: int, frame: FrameType | None) -> None:
         noticed.append(number)
-        raise KeyboardInterrupt
+        if not _importing(frame) or len(noticed) * pause > longest:
+            raise KeyboardInterrupt
+        again = threading.Timer(pause, send)
+        again.daemon = True
+        again.start()
 
     handle.noticed = noticed  # type: ignore[attr-defined]  # where errors.raise_swallowed looks
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, handle)
-    return noticed
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not main.__code__:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _ignore_interrupts() -> None:
