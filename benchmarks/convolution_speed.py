@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from unbraid import runs
 from unbraid.files import write_json
 from unbraid.models import acceleration
-from unbraid.models.convolution_kernels import backward_kernel, forward_kernel
+from unbraid.models.chain_kernels import backward_kernel, forward_kernel
 from unbraid.processors import cores, threads
 from unbraid.surroundings import denormals_flushed, memory_kept
 

@@ -83,7 +83,7 @@ def peaks(seconds: float) -> dict[str, float]:
     for size in (512, 1024, 2048):
         a, b = torch.randn(size, size), torch.randn(size, size)
         products: dict[str, Callable[[], Any]] = {"mm": partial(torch.mm, a, b)}
-        if acceleration.has_dense():
+        if fast_linear.has_onednn():
             products["onednn"] = partial(fast_linear.product, a, b)
         for name, product in products.items():
             found[name] = max(found.get(name, 0.0), 2 * size**3 / seconds_of(product, seconds / 6) / 1e9)

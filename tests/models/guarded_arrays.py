@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from unbraid.models import likelihood_kernels
-from unbraid.models.convolution_kernels import backward_kernel, forward_kernel
-from unbraid.models.convolution_sizes import Chain, Convolution
+from unbraid.models.chain_kernels import Chain, backward_kernel, forward_kernel, has_gradient, is_made
+from unbraid.models.convolution_sizes import Convolution
+from unbraid.models.dense_kernels import Dense
 
 IMAGES, SHARES = 3, 2
 SIZES = [  # large, small, kernel, stride, padding
@@ -55,7 +56,7 @@ def check(chain: Chain, at_the_end: bool) -> None:
         return [empty(len(array)) for array in arrays]
 
     weights = [numbers(each.weights) for each in chain]
-    biases = [numbers(each.made[2]) for each in chain]
+    biases = [numbers(each.made[-1]) for each in chain]
     x, gradient = numbers(IMAGES * prod(chain[0].given)), numbers(IMAGES * prod(chain[-1].made))
     for kept in (False, True):
         made = [empty(IMAGES * prod(each.made)) for each in chain]
@@ -63,12 +64,16 @@ def check(chain: Chain, at_the_end: bool) -> None:
         run, space = forward_kernel(chain, kept)
         run(IMAGES, SHARES, [x, empty(SHARES * space), *arrays])
         assert made[-1].isfinite().all(), chain
-        assert kept or all(array.isnan().all() for array in made[:-1]), chain
+        for number, array in enumerate(made):
+            assert array.isnan().any() != is_made(chain, number, kept), chain
     for wanted in ((True, True), (True, False), (False, True)):
         of_x, of_weights, of_biases = (empty_like(each) for each in ([x], weights, biases))
         run, space = backward_kernel(chain, *wanted)
-        arrays = [tensor for each in zip(weights, made, of_weights, of_biases, strict=True) for tensor in each]
-        run(IMAGES, SHARES, [x, gradient, *of_x, empty(SHARES * space), *arrays])
+        made_too = empty_like(made)  # gradients
+        each_layer = zip(weights, made, made_too, of_weights, of_biases, strict=True)
+        run(IMAGES, SHARES, [x, gradient, *of_x, empty(SHARES * space), *(one for each in each_layer for one in each)])
+        for number, array in enumerate(made_too):
+            assert array.isnan().any() != has_gradient(chain, number), chain
         found = [*(of_x if wanted[0] else []), *((*of_weights, *of_biases) if wanted[1] else ())]
         assert all(array.isfinite().all() for array in found), chain
 
@@ -95,7 +100,22 @@ in_a_row = (
     Convolution(True, (8, 12, 1), (4, 6, 20), 3, 2, 1, "relu"),
 )
 again = Convolution(False, (5, 6, 8), (5, 6, 8), 3, 1, 1, "elu")
+to_a_code = (
+    Convolution(False, (4, 6, 3), (2, 3, 8), 4, 2, 1, "elu"),
+    Dense(48, 37, "relu"),
+    Dense(37, 10, ""),
+)
+from_a_code = (
+    Dense(5, 7, "relu"),
+    Dense(7, 32, "elu"),
+    Convolution(True, (4, 8, 4), (2, 4, 4), 4, 2, 1, ""),
+    Dense(128, 3, "elu"),
+)
 for at_the_end in (True, False):
+    for start in range(3):
+        check(to_a_code[start:], at_the_end)
+    for start in range(4):
+        check(from_a_code[start:], at_the_end)
     for start in range(len(in_a_row)):
         check(in_a_row[start:], at_the_end)
     check((again, again, again), at_the_end)

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from unbraid.models.acceleration import accelerate, has_dense, has_kernels
+from unbraid.models.acceleration import accelerate, has_kernels
+from unbraid.models.fast_linear import has_onednn
 
-needs_dense = pytest.mark.skipif(not has_dense(), reason="torch's own dense layers are as fast on this processor")
+needs_dense = pytest.mark.skipif(not has_onednn(), reason="torch's own dense layers are as fast on this processor")
 needs_kernels = pytest.mark.skipif(not has_kernels(), reason="no kernels for this processor")
 
 
@@ -46,7 +47,8 @@ def filled(module: nn.Module) -> nn.Module:
 
 
 def images(*shape: int, seed: int = 2) -> torch.Tensor:
-    return torch.randn(shape, generator=rng(seed)).contiguous(memory_format=torch.channels_last)
+    made = torch.randn(shape, generator=rng(seed))
+    return made.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else made
 
 
 def down(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:

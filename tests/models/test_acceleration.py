@@ -6,7 +6,8 @@ from kernel_cases import Made, down, layer, needs_dense, needs_kernels, rng, run
 from torch import nn
 
 from unbraid.models import ARCHITECTURES, build
-from unbraid.models.acceleration import accelerate, has_dense, has_kernels
+from unbraid.models.acceleration import accelerate, has_kernels
+from unbraid.models.fast_linear import has_onednn
 
 
 @needs_kernels
@@ -35,7 +36,7 @@ def test_vmap_and_export_see_torch_s_own_operators(made: Made, shape: tuple[int,
     assert "mkldnn" not in graph and all(operator in graph for operator in operators)
 
 
-@pytest.mark.skipif(not (has_dense() or has_kernels()), reason="nothing is faster on this processor")
+@pytest.mark.skipif(not (has_onednn() or has_kernels()), reason="nothing is faster on this processor")
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_gives_the_same_with_it(name: str) -> None:
     shape = (1, 32, 32) if "balls" in name else (1, 64, 64)

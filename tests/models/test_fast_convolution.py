@@ -51,7 +51,7 @@ def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activati
     ours, exact = accelerated(plain), copy.deepcopy(plain).double()
     assert isinstance(ours[0], FastConv2d | FastConvTranspose2d)
     x = images(5, plain[0].in_channels, *size)
-    assert ours(x).grad_fn.name() == "_ConvolutionsBackward"  # and not torch's own
+    assert ours(x).grad_fn.name() == "_ChainBackward"  # and not torch's own
     for mine, torchs, true in zip(results(ours, x), results(plain, x), results(exact, x.double()), strict=True):
         assert mine.shape == true.shape
         error, allowed = (mine - true).norm(), (torchs - true).norm()
@@ -231,7 +231,7 @@ def test_copies_and_several_python_threads_give_the_same() -> None:
     net, x = nn.Sequential(down(3, 24, 4, 2, 1), nn.ELU(), up(24, 3, 4, 2, 1)), images(8, 3, 16, 24)
     accelerate(net)
     before = results(copy.deepcopy(net), x)
-    from unbraid.models.convolution_kernels import backward_kernel, forward_kernel
+    from unbraid.models.chain_kernels import backward_kernel, forward_kernel
 
     for kernels in (forward_kernel, backward_kernel):
         kernels.cache_clear()  # so that the threads make them, all at once

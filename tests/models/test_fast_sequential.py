@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from kernel_cases import Made, accelerated, down, images, needs_kernels, results, up
+from kernel_cases import Made, accelerated, down, filled, images, needs_kernels, results, up
 from torch import nn
 
 from unbraid.models.acceleration import accelerate
-from unbraid.models.fast_convolution import FastConv2d, FastSequential
+from unbraid.models.fast_convolution import FastConv2d
+from unbraid.models.fast_sequential import FastSequential
 
 IN_A_ROW: list[tuple[Made, tuple[int, int, int]]] = [
     (lambda: nn.Sequential(down(1, 8, 4, 2, 1), nn.ELU(), down(8, 8, 3, 1, 1), nn.ReLU(), up(8, 3, 2, 2)), (1, 8, 12)),
@@ -14,7 +15,25 @@ IN_A_ROW: list[tuple[Made, tuple[int, int, int]]] = [
     (lambda: nn.Sequential(nn.Sequential(up(4, 8, 1), nn.ELU()), nn.Sequential(up(8, 2, 2, 2))), (4, 3, 3)),
     (lambda: nn.Sequential(nn.ELU(), down(4, 8, 3), nn.ELU(0.5), down(8, 4, 1), nn.Tanh(), down(4, 4, 1)), (4, 6, 6)),
     (lambda: nn.Sequential(*twice(down(4, 4, 3, 1, 1), nn.ReLU())), (4, 6, 6)),
+    (lambda: nn.Sequential(dense(20, 40), nn.ELU(), dense(40, 7)), (20,)),
+    (
+        lambda: nn.Sequential(dense(256, 131), nn.ReLU(), nn.Sequential(dense(131, 300), nn.ELU()), dense(300, 1)),
+        (256,),
+    ),
+    (lambda: nn.Sequential(down(2, 4, 3, 1, 1), nn.Flatten(), dense(96, 16), nn.ELU(), dense(16, 6)), (2, 4, 6)),
+    (lambda: nn.Sequential(dense(5, 96), nn.ELU(), nn.Unflatten(1, (4, 4, 6)), up(4, 8, 1), up(8, 3, 4, 2, 1)), (5,)),
+    (lambda: nn.Sequential(dense(5, 36), *seen((4, 3, 3)), up(4, 8, 1), nn.ReLU(), nn.Flatten(), dense(72, 3)), (5,)),
+    (lambda: nn.Sequential(dense(5, 36), *seen((4, 3, 3)), nn.Flatten(), dense(36, 3), nn.ELU(), nn.Flatten()), (5,)),
+    (lambda: nn.Sequential(nn.Flatten(), dense(8, 600), nn.ELU(), dense(600, 500), nn.ELU(), dense(500, 3)), (2, 2, 2)),
 ]
+
+
+def dense(inputs: int, outputs: int) -> nn.Module:
+    return filled(nn.Linear(inputs, outputs))
+
+
+def seen(size: tuple[int, int, int]) -> list[nn.Module]:
+    return [nn.Unflatten(1, size), nn.ELU(), nn.Flatten(2), nn.Unflatten(2, size[1:])]
 
 
 def twice(*layers: nn.Module) -> list[nn.Module]:
@@ -22,11 +41,12 @@ def twice(*layers: nn.Module) -> list[nn.Module]:
 
 
 @needs_kernels
+@pytest.mark.parametrize("count", [5, 70])
 @pytest.mark.parametrize("which", range(len(IN_A_ROW)))
-def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int) -> None:
+def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int, count: int) -> None:
     made, size = IN_A_ROW[which]
     plain = made()
-    ours, x = accelerated(plain), images(5, *size)
+    ours, x = accelerated(plain), images(count, *size)
     for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
     trained = ours(x)
@@ -36,11 +56,11 @@ def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int)
 
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Where the number of convolutions of each run of a kernel forward will stand."""
-    from unbraid.models import convolution_kernels
+    from unbraid.models import chain_kernels
 
-    kernel, found = convolution_kernels.forward_kernel, list[int]()
+    kernel, found = chain_kernels.forward_kernel, list[int]()
     monkeypatch.setattr(
-        convolution_kernels, "forward_kernel", lambda chain, kept: found.append(len(chain)) or kernel(chain, kept)
+        chain_kernels, "forward_kernel", lambda chain, kept: found.append(len(chain)) or kernel(chain, kept)
     )
     return found
 

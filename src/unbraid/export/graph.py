@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from unbraid.errors import UnbraidError
-from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, FastSequential
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
 from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_sequential import FastSequential
 
 OPSET = 18
 BATCH = "batch"  # the name of the first dimension, which may have any size

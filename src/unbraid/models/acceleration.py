@@ -4,27 +4,17 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 
-import torch
 from torch import Tensor, nn
 
 from unbraid import probability
 from unbraid.models import fast_likelihood
-from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, FastSequential, fits
-from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, fits
+from unbraid.models.fast_linear import FastLinear, has_onednn
+from unbraid.models.fast_sequential import FastSequential
 
 _LIKELIHOODS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
     probability.bernoulli_nll: fast_likelihood.bernoulli_nll
 }
-_WORTH_IT = 1 << 14  # weights of a dense layer; a smaller product takes as long as the call
-
-
-def has_dense() -> bool:
-    """Faster dense layers on this machine's CPU; of the machine alone, so that it gives the same bits every time."""
-    return (
-        torch.backends.cpu.get_cpu_capability() == "AVX512"
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    )
 
 
 @cache
@@ -44,19 +34,13 @@ def likelihood(nll: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def accelerate(network: nn.Module) -> None:
     """Gives the layers of `network` that have one their faster kernel; the weights stay as they are."""
-    if has_dense():
-        for layer in network.modules():
-            if type(layer) is nn.Linear and layer.weight.numel() >= _WORTH_IT:
-                layer.__class__ = FastLinear
-    if has_kernels():
-        _convolve(network)
-
-
-def _convolve(network: nn.Module) -> None:
+    kernels = has_kernels()
     for layer in network.modules():
-        if type(layer) is nn.Conv2d and fits(layer):
+        if type(layer) is nn.Linear and (kernels or has_onednn()):
+            layer.__class__ = FastLinear
+        elif type(layer) is nn.Conv2d and kernels and fits(layer):
             layer.__class__ = FastConv2d
-        elif type(layer) is nn.ConvTranspose2d and fits(layer):
+        elif type(layer) is nn.ConvTranspose2d and kernels and fits(layer):
             layer.__class__ = FastConvTranspose2d
-        elif type(layer) is nn.Sequential:
+        elif type(layer) is nn.Sequential and kernels:
             layer.__class__ = FastSequential

@@ -15,31 +15,38 @@ def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module],
     Those of `takers` do the one after them, which then is not in the list, unless somebody watches either.
     """
     found: list[tuple[nn.Module, str]] = []
+    before = None  # what takes an activation
     layers = [*layers]
     for layer, after in zip(layers, [*layers[1:], None], strict=True):
-        name = _name(layer)
-        if name == "elu" and getattr(after, "inplace", False):
+        name = _name(layer) if before is not None else ""
+        if name == "elu" and not isinstance(after, takers) and getattr(after, "inplace", False):
             name = ""  # what comes out is written over, which ELU by itself does not need for its slope
-        if name and found and isinstance(found[-1][0], takers) and not found[-1][1]:
-            before = found[-1][0]
-            if not is_watched(before) and not is_watched(layer):
-                found[-1] = before, name
-                continue
-        found.append((layer, ""))
+        if name and before is not None and not (is_watched(before) or is_watched(layer)):
+            found[-1] = before, name
+            before = None
+        else:
+            found.append((layer, ""))
+            before = layer if isinstance(layer, takers) else None
     return found
 
 
 def _name(layer: nn.Module) -> str:
     """Of the activation that this layer is; "" where kernels know none such."""
-    if type(layer) is nn.ELU:
+    kind = type(layer)
+    if kind is nn.ELU:
         return "elu" if layer.alpha == 1.0 else ""
-    return "relu" if type(layer) is nn.ReLU else ""
+    return "relu" if kind is nn.ReLU else ""
 
 
 def is_watched(layer: nn.Module) -> bool:
-    """Whether a hook sees what goes into it or comes out of it, or another `forward` stands in for its own."""
-    hooks = layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks
-    return any(hooks) or "forward" in vars(layer) or _has_any_global_hook()
+    """Whether a hook of its own sees what goes into it or comes out, or another `forward` stands in for its own."""
+    hooked = layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks
+    return bool(hooked) or "forward" in layer.__dict__
+
+
+def are_all_watched() -> bool:
+    """Whether a hook sees what goes through any module there is."""
+    return _has_any_global_hook()
 
 
 def followed(x: Tensor, activation: str) -> Tensor:

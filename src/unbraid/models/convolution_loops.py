@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, sums_at_once
+from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of, sums_at_once
 from unbraid.models.exponential import expm1
 from unbraid.models.machine_code import Code, lanes, registers, widths
 
@@ -132,7 +132,7 @@ def _gather(
                     value = _summed_up(code, [code.get(sums[pixel, start]) for pixel in some], fold)
                     if biases is not None:
                         value = code.total(value, code.picked(biases, [*range(width)] * len(some)))
-                    value = _activated(code, value, activation)
+                    value = activated(code, value, activation)
                     first = at[some[0]]
                     if [at[pixel] for pixel in some] == [*range(first, first + len(some) * width, width)]:
                         code.store(value, code.at(target, first + start))
@@ -220,7 +220,7 @@ def scatter(
         source = code.at(large, code.add(code.multiply(y, padded.row), padded.first))
         target = code.at(out, code.multiply(y, width * channels))
         for at, size in code.along(width * channels):
-            value = _activated(code, code.load(code.at(source, at), size), activation)
+            value = activated(code, code.load(code.at(source, at), size), activation)
             code.store(value, code.at(target, at))
 
 
@@ -274,17 +274,41 @@ def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: An
                     code.store(code.get(total), code.at(target, number * outputs * fold + start))
 
 
-def pad(code: Code, image: Any, out: Any, space: Padded, after: Any = None, activation: str = "") -> None:
-    """Copies an image into its zeros; with what came `after` the activation, a gradient as it is before that."""
+def pad(
+    code: Code, image: Any, out: Any, space: Padded, after: Any = None, activation: str = "", planes: bool = False
+) -> None:
+    """Copies an image, or its planes, into its zeros; with what came `after` the activation, a gradient as it is before
+    that."""
     height, width, channels = space.size
+    if planes:
+        with code.loop(channels) as channel, code.loop(height) as y:
+            row = code.multiply(code.add(code.multiply(channel, height), y), width)
+            source = code.at(image, row)
+            target = code.at(out, code.add(code.add(code.multiply(y, space.row), space.first), channel))
+            for at, size in code.along(width):
+                value = code.load(code.at(source, at), size)
+                if activation:
+                    value = through(code, value, code.load(code.at(after, code.add(row, at)), size), activation)
+                for number in range(size):
+                    to = code.multiply(code.add(at, number), channels)
+                    code.store(code.picked(value, [number]), code.at(target, to))
+        return
     with code.loop(height) as y:
         row = code.multiply(y, width * channels)
         source, target = code.at(image, row), code.at(out, code.add(code.multiply(y, space.row), space.first))
         for at, size in code.along(width * channels):
             value = code.load(code.at(source, at), size)
             if activation:
-                value = _through(code, value, code.load(code.at(after, code.add(row, at)), size), activation)
+                value = through(code, value, code.load(code.at(after, code.add(row, at)), size), activation)
             code.store(value, code.at(target, at))
+
+
+def to_planes(code: Code, image: Any, out: Any, size: Size) -> None:
+    """[height, width, channels] -> [channels, height, width]"""
+    height, width, channels = size
+    with code.loop(channels) as channel, code.loop(height * width) as pixel:
+        number = code.scalar(code.at(image, code.add(code.multiply(pixel, channels), channel)))
+        code.store(number, code.at(out, code.add(code.multiply(channel, height * width), pixel)))
 
 
 def sum_of_pixels(code: Code, image: Any, space: Padded, out: Any) -> None:
@@ -307,7 +331,7 @@ def sum_of_pixels(code: Code, image: Any, space: Padded, out: Any) -> None:
         code.store(code.total(code.load(target, size), code.get(total)), target)
 
 
-def _activated(code: Code, x: Any, activation: str) -> Any:
+def activated(code: Code, x: Any, activation: str) -> Any:
     """As torch has it, also of a NaN."""
     width = x.type.count
     if activation == "relu":
@@ -317,7 +341,7 @@ def _activated(code: Code, x: Any, activation: str) -> Any:
     return x
 
 
-def _through(code: Code, gradient: Any, after: Any, activation: str) -> Any:
+def through(code: Code, gradient: Any, after: Any, activation: str) -> Any:
     """The gradient before an activation, from that after it and from what came out, as torch has it."""
     if activation == "relu":
         return code.select(after, "<=", 0.0, code.constant(0.0, gradient.type.count), gradient)

@@ -50,9 +50,6 @@ class Convolution:
         return None if distance % self.stride else distance // self.stride
 
 
-Chain = tuple[Convolution, ...]  # each is given what the one before it makes
-
-
 class Padded:
     """An image within zeros, in the working space: no kernel must ask where an image ends."""
 

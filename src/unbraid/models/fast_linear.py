@@ -1,5 +1,6 @@
 """Dense layers on the CPU through oneDNN, which uses the widest vectors of every maker's processors."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -7,6 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unbraid.models.transformed import transformed
+
+_WORTH_IT = 1 << 14  # weights; a smaller product takes as long as the call
+
+
+@cache
+def has_onednn() -> bool:
+    """Whether it is quicker on this machine's CPU; of the machine alone, so that it gives the same bits every time."""
+    return (
+        torch.backends.cpu.get_cpu_capability() == "AVX512"
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
 
 
 class FastLinear(nn.Linear):
@@ -17,7 +30,8 @@ class FastLinear(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dtype != torch.float32 or x.dim() != 2 or transformed():
+        is_worth_it = self.weight.numel() >= _WORTH_IT and has_onednn()
+        if not is_worth_it or x.dtype != torch.float32 or x.dim() != 2 or transformed():
             return F.linear(x, self.weight, self.bias)
         return _Linear.apply(x, self.weight, self.bias)
 

@@ -1,11 +1,11 @@
 """Cross-entropy of images with a decoder's logits, and its slope, each in one pass over the pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
 from unbraid.models.exponential import exp
-from unbraid.models.machine_code import Code, Kernel, compiled, widths
+from unbraid.models.machine_code import Code, Kernel, Span, compiled, widths
 
 _TERMS = 8  # of the series of log(1 + e); the next is below the error of a float
 _BLOCK = 1024  # pixels that are summed by themselves, so that no sum is long
@@ -16,7 +16,7 @@ _KERNELS = 32  # that are kept
 def forward_kernel(pixels: int) -> Kernel:
     """Over logits l, images x and nats: of each image the sum over pixels of log(1 + exp(l)) - x l."""
 
-    def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
+    def one_image(code: Code, image: Any, arrays: Sequence[Any]) -> None:
         logits, x = (code.at(array, code.multiply(image, pixels)) for array in arrays[:2])
         whole = code.variable(code.constant(0.0, 1))
 
@@ -39,14 +39,14 @@ def forward_kernel(pixels: int) -> Kernel:
             add(blocks * _BLOCK, pixels % _BLOCK)
         code.store(code.get(whole), code.at(arrays[2], image))
 
-    return compiled(3, each)
+    return compiled(3, _each(one_image))
 
 
 @lru_cache(_KERNELS)
 def backward_kernel(pixels: int) -> Kernel:
     """Over logits l, images x, a gradient g for each image, and those of the logits: g (sigmoid(l) - x)."""
 
-    def each(code: Code, image: Any, arrays: Sequence[Any]) -> None:
+    def one_image(code: Code, image: Any, arrays: Sequence[Any]) -> None:
         gradient = code.scalar(code.at(arrays[2], image))
         logits, x, out = (code.at(arrays[number], code.multiply(image, pixels)) for number in (0, 1, 3))
         for at, width in code.along(pixels):
@@ -58,7 +58,15 @@ def backward_kernel(pixels: int) -> Kernel:
             slope = code.builder.fmul(code.builder.fsub(sigmoid, given), code.spread(gradient, width))
             code.store(slope, code.at(out, at))
 
-    return compiled(4, each)
+    return compiled(4, _each(one_image))
+
+
+def _each(one_image: Callable[[Code, Any, Sequence[Any]], None]) -> Callable[[Code, Span, Sequence[Any]], None]:
+    def work(code: Code, images: Span, arrays: Sequence[Any]) -> None:
+        with code.loop(*images) as image:
+            one_image(code, image, arrays)
+
+    return work
 
 
 def _falling(code: Code, x: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from llvmlite import binding, ir
@@ -23,6 +23,7 @@ _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_t
 
 Index = Any  # an int, or what LLVM will know as one
 Kernel = Callable[[int, int, Sequence[Tensor | None]], None]  # (images, shares, arrays; None where none is needed)
+_LINE = 16  # floats of a line of the cache
 
 
 @cache
@@ -70,10 +71,9 @@ class Code:
     def remainder(self, a: Index, b: Index) -> Any:
         return self.builder.urem(self.index(a), self.index(b))
 
-    def portion(self, count: Index, share: Index, shares: Index) -> tuple[Any, Any]:
-        """(where it ends, where it begins) of one share of so many things; shares differ by one thing at most."""
-        last, first = (self.divide(self.multiply(count, number), shares) for number in (self.add(share, 1), share))
-        return last, first
+    def portion(self, count: Index, share: Index, shares: Index) -> "Span":
+        """One share of so many things; shares differ by one thing at most."""
+        return Span(*(self.divide(self.multiply(count, number), shares) for number in (self.add(share, 1), share)))
 
     def smaller(self, a: Index, b: Index) -> Any:
         a, b = self.index(a), self.index(b)
@@ -158,10 +158,10 @@ class Code:
         mask = ir.Constant(ir.VectorType(_INT, len(places)), list(places))
         return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
-    def joined(self, first: Any, second: Any) -> Any:
-        """Both side by side."""
-        mask = ir.Constant(ir.VectorType(_INT, 2 * first.type.count), [*range(2 * first.type.count)])
-        return self.builder.shuffle_vector(first, second, mask)
+    def joined(self, first: Any, second: Any, places: Sequence[int] = ()) -> Any:
+        """Both side by side, or what stands at these places then."""
+        chosen = [*places] or [*range(2 * first.type.count)]
+        return self.builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(_INT, len(chosen)), chosen))
 
     def sum(self, vector: Any) -> Any:
         """The sum of what stands in it, a vector of one; halves are added first, so that no sum is long."""
@@ -219,26 +219,50 @@ def shares_of(images: int) -> int:
     return min(images, torch.get_num_threads())
 
 
+class Span(NamedTuple):
+    """The images of a share, or other things in a row: from the first to before the last, as `Code.loop` takes them."""
+
+    last: Any
+    first: Any
+
+
+class Share(NamedTuple):
+    """One of several, and the images of them all."""
+
+    number: Any
+    count: Any
+    images: Any
+
+
+class Room:
+    """Of a share's working space: what lies in it, one after another."""
+
+    floats = 0
+
+    def take(self, floats: int) -> int:
+        place = self.floats
+        self.floats += -(-floats // _LINE) * _LINE
+        return place
+
+
 def compiled(
     arrays: int,
-    each: Callable[[Code, Any, Sequence[Any]], None],
+    work: Callable[[Code, Span, Sequence[Any]], None],
     *,
     share_of_array: Mapping[int, int] | None = None,
-    begin: Callable[[Code, Sequence[Any]], None] | None = None,
-    end: Callable[[Code, Any, Any, Sequence[Any]], None] | None = None,
+    end: Callable[[Code, Share, Sequence[Any]], None] | None = None,
 ) -> Kernel:
     """A kernel that works on images in shares, each on a thread.
 
-    A share runs `begin(code, arrays)`, then `each(code, image, arrays)` for every image that is its own, and, when all
-    shares have, `end(code, share, shares, arrays)`. A share is the same whatever thread takes it, so that results hang
-    on how many shares there are and nothing else. Each has a thread: see `shares_of`.
+    A share runs `work(code, its images, arrays)` and, when all shares have, `end(code, share, arrays)`. A share is the
+    same whatever thread takes it, so that results hang on how many shares there are and nothing else. Each has a
+    thread: see `shares_of`.
 
-    share_of_array: floats of an array that belong to one share and are zero when it begins; the others are one for all,
-    as all are at the end.
+    share_of_array: floats of an array that belong to one share; the others are one for all, as all are at the end.
     """
     module = ir.Module()
     module.triple = binding.get_default_triple()
-    _write_body(module, arrays, each, share_of_array or {}, begin, end)
+    _write_body(module, arrays, work, share_of_array or {}, end)
     engine = _compiled(module)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
     numbers = ctypes.c_int64 * (2 + arrays)
@@ -251,7 +275,7 @@ def compiled(
     return run
 
 
-def _write_body(module: ir.Module, arrays: int, each: Any, share_of_array: Any, begin: Any, end: Any) -> None:
+def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, end: Any) -> None:
     body = ir.Function(module, ir.FunctionType(_VOID, [POINTER]), name="body")
     body.linkage = "internal"
     entry, start = body.append_basic_block(), body.append_basic_block()
@@ -271,15 +295,11 @@ def _write_body(module: ir.Module, arrays: int, each: Any, share_of_array: Any, 
         own = [*pointers]
         for number, floats in share_of_array.items():
             own[number] = code.at(pointers[number], code.multiply(share, floats))
-            code.fill(own[number], floats)
-        if begin is not None:
-            begin(code, own)
-        with code.loop(*code.portion(images, share, shares)) as image:
-            each(code, image, own)
+        work(code, code.portion(images, share, shares), own)
     if end is not None:
         builder.call(_declared(module, "GOMP_barrier", _VOID, []), [])
         with code.loop(shares, thread, threads) as share:
-            end(code, share, shares, pointers)
+            end(code, Share(share, shares, images), pointers)
     builder.ret_void()
     builder.position_at_end(entry)
     builder.branch(start)

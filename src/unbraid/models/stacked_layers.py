@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unbraid.models import stacked_kernels
-from unbraid.models.activations import followed, is_plain, with_activations
+from unbraid.models.activations import are_all_watched, followed, is_plain, with_activations
 from unbraid.models.transformed import transformed
 
 
@@ -55,6 +55,8 @@ class StackedSequential(nn.Sequential):
     """nn.Sequential whose convolutions do the activations after them."""
 
     def forward(self, input: Any) -> Any:
+        if are_all_watched():
+            return super().forward(input)
         x = input
         for layer, activation in with_activations(self, (StackedConv2d, StackedConvTranspose2d)):
             x = layer(x, activation=activation) if activation else layer(x)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+_PLAIN = (nn.Parameter, Tensor)
+
 
 def transformed() -> bool:
     """Inside vmap and the like, or while the model is exported: those know torch's own operators only."""
@@ -23,8 +25,8 @@ def is_plainly_run() -> bool:
 
 def holds_floats(x: Any) -> bool:
     """A tensor or a parameter of float32 in the memory of the CPU, in whatever order."""
-    there = type(x) in (Tensor, nn.Parameter) and x.device.type == "cpu" and x.layout == torch.strided
-    return there and x.dtype == torch.float32 and not (x.is_neg() or x._is_zerotensor())
+    there = type(x) in _PLAIN and x.is_cpu and x.layout is torch.strided
+    return there and x.dtype is torch.float32 and not (x.is_neg() or x._is_zerotensor())
 
 
 def with_floats(gradient: Tensor) -> Tensor:

@@ -1,0 +1,99 @@
+"""What a dense layer does within a kernel, for all images of a share together, and its gradients."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from unbraid.models.convolution_loops import activated, through
+from unbraid.models.dense_loops import PANEL, Matrix, multiply, of_matrix, turned
+from unbraid.models.machine_code import Code, Room, Share, Span, lanes
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Sizes of one, and the activation after it; its weight is [outputs, inputs]."""
+
+    inputs: int
+    outputs: int
+    activation: str
+
+    @property
+    def given(self) -> tuple[int]:
+        return (self.inputs,)
+
+    @property
+    def weights(self) -> int:
+        return self.inputs * self.outputs
+
+    @property
+    def made(self) -> tuple[int]:
+        return (self.outputs,)
+
+
+class DenseForward:
+    """One dense layer of a chain, and where some rows of its weight lie turned round, as columns."""
+
+    def __init__(self, room: Room, of: Dense) -> None:
+        self.of, self.working = of, room.take(of.inputs * PANEL * lanes())
+
+    def begin(self, code: Code, weight: Any, space: Any) -> None:
+        pass
+
+    def images(self, code: Code, last: Any, first: Any, x: Any, weight: Any, bias: Any, y: Any, space: Any) -> None:
+        inputs, outputs = self.of.inputs, self.of.outputs
+
+        def finish(sums: Any, image: Any, output: Any) -> None:
+            value = code.total(sums, code.load(code.at(bias, output), sums.type.count))
+            place = code.add(code.multiply(image, outputs), output)
+            code.store(activated(code, value, self.of.activation), code.at(y, place))
+
+        def panel(output: Any, count: int) -> Matrix:
+            rows, working = code.at(weight, code.multiply(output, inputs)), code.at(space, self.working)
+            turned(code, rows, count, inputs, working)
+            return Matrix(working, count)
+
+        multiply(code, Span(last, first), outputs, inputs, Matrix(x, inputs), panel, finish)
+
+
+class DenseBackward:
+    """The gradients of one dense layer of a chain."""
+
+    def __init__(self, room: Room, of: Dense, of_images: bool) -> None:
+        self.of, self.of_images, self.one = of, of_images, room.take(1)
+
+    def begin(self, code: Code, weight: Any, space: Any) -> None:
+        code.store(code.constant(1.0, 1), code.at(space, self.one))
+
+    def images(
+        self, code: Code, last: Any, first: Any, y: Any, gradient: Any, slope: Any, weight: Any, before: Any
+    ) -> None:
+        """`slope` is where the gradient before the activation shall be, `before` that of what was given."""
+        inputs, outputs = self.of.inputs, self.of.outputs
+        if self.of.activation:
+            with code.loop(last, first) as image:
+                for start, width in code.along(outputs):
+                    place = code.add(code.multiply(image, outputs), start)
+                    value, after = (code.load(code.at(array, place), width) for array in (gradient, y))
+                    code.store(through(code, value, after, self.of.activation), code.at(slope, place))
+        if self.of_images:
+            into = self._into(code, before)
+            factors = of_matrix(code, Matrix(weight, inputs))
+            multiply(code, Span(last, first), inputs, outputs, Matrix(slope, outputs), factors, into)
+
+    def end(self, code: Code, share: Share, space: Any, x: Any, slope: Any, for_weight: Any, for_bias: Any) -> None:
+        """Each share sums some rows over all images, so that it hangs on nothing how many there are."""
+        inputs, outputs = self.of.inputs, self.of.outputs
+        rows = code.portion(outputs, share.number, share.count)
+        slopes, into = Matrix(slope, 1, outputs), self._into(code, for_weight)
+        multiply(code, rows, inputs, share.images, slopes, of_matrix(code, Matrix(x, inputs)), into)
+
+        def finish(sums: Any, _: Any, output: Any) -> None:
+            code.store(sums, code.at(for_bias, output))
+
+        first, ones = code.portion(1, share.number, share.count), Matrix(code.at(space, self.one), 0, 0)
+        multiply(code, first, outputs, share.images, ones, of_matrix(code, Matrix(slope, outputs)), finish)
+
+    def _into(self, code: Code, array: Any) -> Any:
+        def finish(sums: Any, row: Any, column: Any) -> None:
+            code.store(sums, code.at(array, code.add(code.multiply(row, self.of.inputs), column)))
+
+        return finish

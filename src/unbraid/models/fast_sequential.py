@@ -1,0 +1,39 @@
+"""Layers in a row on the CPU, run as one kernel where there is one and one by one where somebody looks."""
+
+from itertools import takewhile
+from typing import Any
+
+from torch import nn
+
+from unbraid.models import chain
+from unbraid.models.activations import are_all_watched, followed, is_watched, with_activations
+from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
+from unbraid.models.fast_linear import FastLinear
+
+_TAKERS = (FastConv2d, FastConvTranspose2d, FastLinear)
+_FORWARDS = tuple(kind.forward for kind in _TAKERS)
+
+
+class FastSequential(nn.Sequential):
+    """nn.Sequential that runs layers in a row, each with the activation after it, as one kernel."""
+
+    def forward(self, input: Any) -> Any:
+        if are_all_watched():
+            return super().forward(input)
+        x, layers = input, with_activations(self, _TAKERS)
+        while layers:
+            row = [*takewhile(lambda each: _is_ours(each[0]), layers)]
+            found = chain.run(x, row)
+            if found is None:
+                (layer, activation), *layers = layers
+                x = followed(layer(x), activation)
+            else:
+                x, count = found
+                layers = layers[count:]
+        return x
+
+
+def _is_ours(layer: nn.Module) -> bool:
+    """A layer that does what those of its kind do and nothing else."""
+    known = isinstance(layer, _TAKERS) and type(layer).forward in _FORWARDS
+    return (known or chain.is_known(layer)) and not is_watched(layer)
