@@ -79,14 +79,11 @@ def check(chain: Chain, at_the_end: bool) -> None:
 
 
 def check_likelihood(pixels: int, at_the_end: bool) -> None:
-    logits, x, gradient = (guarded(torch.randn(count), at_the_end) for count in (*[IMAGES * pixels] * 2, IMAGES))
-    for kernel, count, given in (
-        (likelihood_kernels.forward_kernel, IMAGES, [logits, x]),
-        (likelihood_kernels.backward_kernel, IMAGES * pixels, [logits, x, gradient]),
-    ):
-        made = guarded(torch.full((count,), nan), at_the_end)
-        kernel(pixels)(IMAGES, SHARES, [*given, made])
-        assert made.isfinite().all(), pixels
+    logits, x = (guarded(torch.randn(IMAGES * pixels), at_the_end) for _ in range(2))
+    for of_slopes in (False, True):
+        nats, slopes = (guarded(torch.full((count,), nan), at_the_end) for count in (IMAGES, IMAGES * pixels))
+        likelihood_kernels.kernel(pixels, of_slopes)(IMAGES, SHARES, [logits, x, nats, slopes])
+        assert nats.isfinite().all() and slopes.isnan().any() != of_slopes, pixels
 
 
 for transposed in (False, True):

@@ -184,7 +184,9 @@ def _light(xp: Any, pixels: Any, centres: Any) -> Any:
     """float32 [N, 1, size, size] of balls at `centres` [N, n_balls, 2]; `xp` is numpy or torch, as the arrays are."""
     squares = xp.square((pixels - centres[..., None]) / RADIUS)  # [N, n_balls, 2, size]
     light = functools.reduce(operator.iadd, (_glow(xp, squares[:, ball]) for ball in range(centres.shape[1])))
-    return xp.clip(light, None, 1.0, out=light)[:, None]
+    if centres.shape[1] > 1:  # one alone is never brighter than 1
+        xp.clip(light, None, 1.0, out=light)
+    return light[:, None]
 
 
 def _glow(xp: Any, squares: Any) -> Any:

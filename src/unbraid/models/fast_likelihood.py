@@ -1,4 +1,4 @@
-"""The likelihood of binary and grey images on the CPU, by kernels that look at each pixel once."""
+"""The likelihood of binary and grey images on the CPU, by a kernel that looks at each pixel once."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unbraid import probability
-from unbraid.models.transformed import holds_floats, is_plainly_run, with_floats
+from unbraid.models.transformed import holds_floats, is_plainly_run
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
@@ -16,7 +16,10 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     layout = _layout(logits) if fits else None
     if layout is None:
         return probability.bernoulli_nll(logits, x)
-    return _Bernoulli.apply(logits, x.contiguous(memory_format=layout), layout)
+    x = x.contiguous(memory_format=layout)
+    if torch.is_grad_enabled() and logits.requires_grad:
+        return _Bernoulli.apply(logits, x)
+    return _nats(logits, x, None)
 
 
 def _layout(images: Tensor) -> torch.memory_format | None:
@@ -26,24 +29,23 @@ def _layout(images: Tensor) -> torch.memory_format | None:
 
 class _Bernoulli(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, x: Tensor, layout: torch.memory_format) -> Tensor:
-        from unbraid.models.likelihood_kernels import forward_kernel
-        from unbraid.models.machine_code import shares_of
-
-        nats = logits.new_empty(len(logits))
-        forward_kernel(logits[0].numel())(len(logits), shares_of(len(logits)), [logits, x, nats])
-        ctx.layout = layout
-        ctx.save_for_backward(logits, x)
-        return nats
+    def forward(ctx: Any, logits: Tensor, x: Tensor) -> Tensor:
+        slopes = torch.empty_like(logits)
+        ctx.save_for_backward(slopes)
+        return _nats(logits, x, slopes)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from unbraid.models.likelihood_kernels import backward_kernel
-        from unbraid.models.machine_code import shares_of
+        (slopes,) = ctx.saved_tensors
+        return slopes * grad[:, None, None, None], None
 
-        logits, x = (saved.contiguous(memory_format=ctx.layout) for saved in ctx.saved_tensors)
-        for_logits = torch.empty_like(logits)
-        arrays = [logits, x, with_floats(grad).contiguous(), for_logits]
-        backward_kernel(logits[0].numel())(len(logits), shares_of(len(logits)), arrays)
-        return for_logits, None, None
+
+def _nats(logits: Tensor, x: Tensor, slopes: Tensor | None) -> Tensor:
+    from unbraid.models.likelihood_kernels import kernel
+    from unbraid.models.machine_code import shares_of
+
+    nats = logits.new_empty(len(logits))
+    run = kernel(logits[0].numel(), slopes is not None)
+    run(len(logits), shares_of(len(logits)), [logits, x, nats, slopes])
+    return nats

@@ -1,6 +1,6 @@
-"""Cross-entropy of images with a decoder's logits, and its slope, each in one pass over the pixels."""
+"""Cross-entropy of images with a decoder's logits, and its slope, in one pass over the pixels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,22 +13,28 @@ _KERNELS = 32  # that are kept
 
 
 @lru_cache(_KERNELS)
-def forward_kernel(pixels: int) -> Kernel:
-    """Over logits l, images x and nats: of each image the sum over pixels of log(1 + exp(l)) - x l."""
+def kernel(pixels: int, of_slopes: bool) -> Kernel:
+    """Over logits l, images x and nats, of each image the sum over pixels of log(1 + exp(l)) - x l, and the slopes of
+    that, sigmoid(l) - x, where they are asked for."""
 
     def one_image(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        logits, x = (code.at(array, code.multiply(image, pixels)) for array in arrays[:2])
+        logits, x, slopes = (code.at(arrays[number], code.multiply(image, pixels)) for number in (0, 1, 3))
         whole = code.variable(code.constant(0.0, 1))
 
         def add(first: Any, count: int) -> None:
             """Of so many pixels from the first on."""
             totals = {width: code.variable(code.constant(0.0, width)) for _, width in widths(count)}
             for at, width in code.along(count):
-                logit, given = (code.load(code.at(array, code.add(first, at)), width) for array in (logits, x))
+                place = code.add(first, at)
+                logit, given = (code.load(code.at(array, place), width) for array in (logits, x))
+                e = exp(code, _falling(code, logit))
                 positive = code.select(logit, ">", 0.0, logit, code.constant(0.0, width))
-                softplus = code.total(positive, _log1p(code, exp(code, _falling(code, logit))))
+                softplus = code.total(positive, _log1p(code, e))
                 nats = code.builder.fsub(softplus, code.builder.fmul(given, logit))
                 code.set(totals[width], code.total(code.get(totals[width]), nats))
+                if of_slopes:
+                    slope = code.builder.fsub(_sigmoid(code, logit, e), given)
+                    code.store(slope, code.at(slopes, place))
             code.set(whole, code.total(code.get(whole), *(code.sum(code.get(total)) for total in totals.values())))
 
         blocks = pixels // _BLOCK
@@ -39,34 +45,18 @@ def forward_kernel(pixels: int) -> Kernel:
             add(blocks * _BLOCK, pixels % _BLOCK)
         code.store(code.get(whole), code.at(arrays[2], image))
 
-    return compiled(3, _each(one_image))
-
-
-@lru_cache(_KERNELS)
-def backward_kernel(pixels: int) -> Kernel:
-    """Over logits l, images x, a gradient g for each image, and those of the logits: g (sigmoid(l) - x)."""
-
-    def one_image(code: Code, image: Any, arrays: Sequence[Any]) -> None:
-        gradient = code.scalar(code.at(arrays[2], image))
-        logits, x, out = (code.at(arrays[number], code.multiply(image, pixels)) for number in (0, 1, 3))
-        for at, width in code.along(pixels):
-            logit, given = (code.load(code.at(array, at), width) for array in (logits, x))
-            e, one = exp(code, _falling(code, logit)), code.constant(1.0, width)
-            sigmoid = code.builder.fdiv(code.select(logit, "<", 0.0, e, one), code.total(one, e))
-            is_nan = code.builder.fcmp_unordered("uno", logit, logit)  # of which `exp` makes a number
-            sigmoid = code.builder.select(is_nan, logit, sigmoid)
-            slope = code.builder.fmul(code.builder.fsub(sigmoid, given), code.spread(gradient, width))
-            code.store(slope, code.at(out, at))
-
-    return compiled(4, _each(one_image))
-
-
-def _each(one_image: Callable[[Code, Any, Sequence[Any]], None]) -> Callable[[Code, Span, Sequence[Any]], None]:
     def work(code: Code, images: Span, arrays: Sequence[Any]) -> None:
         with code.loop(*images) as image:
             one_image(code, image, arrays)
 
-    return work
+    return compiled(4, work)
+
+
+def _sigmoid(code: Code, logit: Any, e: Any) -> Any:
+    """From e = exp(-|logit|)."""
+    builder, one = code.builder, code.constant(1.0, logit.type.count)
+    sigmoid = builder.fdiv(code.select(logit, "<", 0.0, e, one), code.total(one, e))
+    return builder.select(builder.fcmp_unordered("uno", logit, logit), logit, sigmoid)  # `exp` makes a number of a NaN
 
 
 def _falling(code: Code, x: Any) -> Any:
