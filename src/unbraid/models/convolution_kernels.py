@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from unbraid.models.convolution_loops import down, pad, scatter, sum_of_pixels, to_planes, up, weight_gradient
-from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, is_scattered, scatter_floats
+from unbraid.models.convolution_loops import dots, down, pad, sum_of_pixels, to_planes, up, weight_gradient
+from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, is_dotted, pixels_at_once
 from unbraid.models.machine_code import Code, Room, Share
 
 
@@ -13,16 +13,22 @@ class _Way:
 
     def __init__(self, room: Room, of: Convolution, up: bool) -> None:
         self.of, self.up = of, up
-        self.is_scattered = up and is_scattered(of)  # which takes the weight as it is
-        self.working = room.take(scatter_floats(of) if self.is_scattered else of.weights)
+        self.is_dotted = up and is_dotted(of)
+        self.working = room.take(of.weights * (pixels_at_once(of) if self.is_dotted else 1))
 
     def begin(self, code: Code, weight: Any, space: Any) -> None:
-        """[n, k, k, C] -> [k, k, inputs / fold, outputs, fold]"""
-        if self.is_scattered:
-            return
+        """[n, k, k, C] -> [k, k, inputs / fold, outputs, fold], or what `dots` wants"""
         of, target = self.of, code.at(space, self.working)
         n, channels = of.small[2], of.large[2]
         patch = of.weights // n
+        if self.is_dotted:
+            pixels = pixels_at_once(of)
+            with code.loop(patch) as row, code.loop(n) as number:
+                value = code.scalar(code.at(weight, code.add(code.multiply(number, patch), row)))
+                place = code.add(code.multiply(row, n * pixels), number)
+                for pixel in range(pixels):
+                    code.store(value, code.at(target, code.add(place, pixel * n)))
+            return
         inputs, outputs = (n, channels) if self.up else (channels, n)
         fold = fold_of(inputs, outputs)
         by_input, by_output = (patch, 1) if self.up else (1, patch)  # from one to the next in what is given
@@ -41,10 +47,8 @@ class _Way:
     def one_image(self, code: Code, given: Any, weight: Any, bias: Any, out: Any, space: Any, activation: str) -> None:
         """`given` lies within its zeros."""
         working = code.at(space, self.working)
-        if self.is_scattered:
-            scatter(code, self.of, given, weight, bias, out, activation, working)
-        else:
-            (up if self.up else down)(code, self.of, given, working, bias, out, activation)
+        write = dots if self.is_dotted else up if self.up else down
+        write(code, self.of, given, working, bias, out, activation)
 
 
 class ConvolutionForward:

@@ -1,11 +1,11 @@
 """The loops of convolutions over one image, in code for the processor: sums over taps and pixels, and activations."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of, sums_at_once
+from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of, pixels_at_once, sums_at_once
 from unbraid.models.exponential import expm1
 from unbraid.models.machine_code import Code, lanes, registers, widths
 
@@ -26,7 +26,15 @@ def up(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any
     Pixels fall into S x S classes that lie in the same taps of their windows.
     """
     _, width, outputs = of.large
-    inputs, space = of.small[2], Padded.small(of)
+    inputs, row, step = of.small[2], Padded.small(of).row, of.stride * outputs
+    classes = _classes_up(of, inputs * outputs)
+    there = _Grid(of.large[0] // of.stride, width // of.stride, row, inputs, step * width, step)
+    _gather(code, there, small, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), classes, activation)
+
+
+def _classes_up(of: Convolution, weights_of_tap: int) -> "list[_Class]":
+    """By what remains of y and x over the stride."""
+    (_, width, outputs), inputs, space = of.large, of.small[2], Padded.small(of)
     classes = []
     for ry in range(of.stride):
         for rx in range(of.stride):
@@ -35,11 +43,9 @@ def up(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any
                 y, x = of.window(ry, ky), of.window(rx, kx)
                 if y is not None and x is not None:
                     read = space.first + y * space.row + x * inputs
-                    taps.append(_Tap(read, (ky * of.kernel + kx) * inputs * outputs))
+                    taps.append(_Tap(read, (ky * of.kernel + kx) * weights_of_tap))
             classes.append(_Class((ry * width + rx) * outputs, taps))
-    step = of.stride * outputs
-    there = _Grid(of.large[0] // of.stride, width // of.stride, space.row, inputs, step * width, step)
-    _gather(code, there, small, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), classes, activation)
+    return classes
 
 
 class _Tap(NamedTuple):
@@ -54,6 +60,13 @@ class _Class(NamedTuple):
 
     write: int
     taps: Sequence[_Tap]
+
+
+def _tables(code: Code, classes: Sequence[_Class]) -> tuple[Callable[[Any], Any], ...]:
+    """Where the taps of each class begin and the last one's end; where each tap reads; where its weights are."""
+    ends = [sum(len(each.taps) for each in classes[:number]) for number in range(len(classes) + 1)]
+    taps = [tap for each in classes for tap in each.taps]
+    return code.table(ends), code.table([tap.read for tap in taps]), code.table([tap.weight for tap in taps])
 
 
 @dataclass(frozen=True)
@@ -95,11 +108,8 @@ def _gather(
 
     The sums of a tile stay in registers, each of the `fold` inputs with its own; in the end they are one.
     """
-    ends = [sum(len(each.taps) for each in classes[:number]) for number in range(len(classes) + 1)]
-    bounds, places = code.table(ends), code.table([each.write for each in classes])
-    reads = code.table([tap.read for each in classes for tap in each.taps])
-    weights = code.table([tap.weight for each in classes for tap in each.taps])
-    parts = widths(outputs)
+    bounds, reads, weights = _tables(code, classes)
+    places, parts = code.table([each.write for each in classes]), widths(outputs)
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
         rows, columns = grid.tile(sums_at_once(outputs))
         pixels = [(y, x) for y in range(rows) for x in range(columns)]
@@ -175,53 +185,85 @@ def _repeated(code: Code, numbers: Any, fold: int, width: int) -> Any:
     return code.picked(code.load(numbers, fold), [*range(fold)] * width)
 
 
-def scatter(
-    code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, activation: str, working: Any
-) -> None:
-    """out as `up` makes it, for few channels C: a pixel of small times the weight is a patch [k, k, C], added to large
-    where its window lies.
+def dots(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
+    """out as `up` makes it, for few channels C, which would leave a vector empty: here it holds what one window sums.
 
-    weight is [n, k, k, C], so that one vector has several taps.
+    weight is [ky, kx, C, n], each row of it as often as pixels lie side by side in a vector (`pixels_at_once`).
     """
     height, width, channels = of.large
-    inputs, space, padded = of.small[2], Padded.small(of), Padded.large(of)
-    patch, row = of.kernel**2 * channels, of.kernel * channels
-    large, patches = working, code.at(working, padded.floats)
-    biases = [] if bias is None else [code.scalar(code.at(bias, channel)) for channel in range(channels)]
-    if len(biases) < 2:
-        code.fill(large, padded.floats, *biases)
-    else:
-        with code.loop(padded.floats // channels) as pixel:
-            for channel, scalar in enumerate(biases):
-                code.store(scalar, code.at(large, code.add(code.multiply(pixel, channels), channel)))
+    inputs, row, columns, pixels = of.small[2], Padded.small(of).row, width // of.stride, pixels_at_once(of)
+    parts, classes = widths(inputs * pixels), _classes_up(of, channels * inputs * pixels)
+    sizes = {size for _, size in parts}
+    count = 1 << (min(columns, lanes() // len(sizes)) // pixels).bit_length() - 1  # vectors, a power of two
+    bounds, reads, weights = _tables(code, classes)
 
-    def add_patches(y: Any, x: Any, count: int) -> None:
-        """Of so many pixels from (y, x) on."""
-        read = code.add(code.multiply(y, space.row), code.multiply(x, inputs))
-        grid, one = _Grid(1, count, 0, inputs, 0, patch), [_Class(0, [_Tap(space.first, 0)])]
-        _gather(code, grid, code.at(small, read), weight, None, patches, inputs, patch, 1, one, "")
-        first = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
-        with code.loop(count) as pixel:
-            corner = code.at(large, code.add(first, code.multiply(pixel, of.stride * channels)))
-            patch_there = code.at(patches, code.multiply(pixel, patch))
-            for ky in range(of.kernel):
-                for start, size in widths(row):
-                    target, value = code.at(corner, ky * padded.row + start), code.at(patch_there, ky * row + start)
-                    code.store(code.total(code.load(target, size), code.load(value, size)), target)
+    def sums_of(kind: Any, read: Any, channel: int) -> Any:
+        """Of `count * pixels` pixels in a row, as one vector."""
+        sums = {(size, number): code.variable(code.constant(0.0, size)) for size in sizes for number in range(count)}
+        with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as tap:
+            source = code.at(small, code.add(read, reads(tap)))
+            factors = code.at(weight, code.add(weights(tap), channel * inputs * pixels))
+            for start, size in parts:
+                factor = code.load(code.at(factors, start), size)
+                for number in range(count):
+                    value = code.load(code.at(source, number * inputs * pixels + start), size)
+                    total = sums[size, number]
+                    code.set(total, code.multiply_add(value, factor, code.get(total)))
+        return code.total(
+            *(
+                _sums_in(code, [code.get(sums[size, number]) for number in range(count)], size // pixels)
+                for size in sizes
+            )
+        )
 
-    count = min(of.small[1], sums_at_once(patch))
-    whole, rest = of.small[1] // count, of.small[1] % count
-    with code.loop(of.small[0]) as y:
-        with code.loop(whole) as part:
-            add_patches(y, code.multiply(part, count), count)
-        if rest:
-            add_patches(y, whole * count, rest)
-    with code.loop(height) as y:
-        source = code.at(large, code.add(code.multiply(y, padded.row), padded.first))
-        target = code.at(out, code.multiply(y, width * channels))
-        for at, size in code.along(width * channels):
-            value = activated(code, code.load(code.at(source, at), size), activation)
-            code.store(value, code.at(target, at))
+    with (
+        code.loop(of.stride) as ry,
+        code.loop(height // of.stride) as y,
+        _starts(code, columns, count * pixels) as x,
+    ):
+        read = code.add(code.multiply(y, row), code.multiply(x, inputs))
+        found = []
+        for rx in range(of.stride):
+            for channel in range(channels):
+                value = sums_of(code.add(code.multiply(ry, of.stride), rx), read, channel)
+                if bias is not None:
+                    value = code.total(value, code.spread(code.scalar(code.at(bias, channel)), value.type.count))
+                found.append(activated(code, value, activation))
+        line = code.multiply(code.add(code.multiply(y, of.stride), ry), width * channels)
+        target = code.at(out, code.add(line, code.multiply(x, len(found))))
+        if len(found) & (len(found) - 1) == 0:
+            code.store(_interleaved(code, found), target)
+        else:
+            for place, value in enumerate(found):
+                for number in range(count * pixels):
+                    code.store(code.picked(value, [number]), code.at(target, number * len(found) + place))
+
+
+def _sums_in(code: Code, vectors: Sequence[Any], size: int) -> Any:
+    """The sums of every `size` numbers side by side, of all vectors, as one."""
+    while size > 1:
+        if len(vectors) > 1:
+            width = 2 * vectors[0].type.count
+            vectors = [
+                code.total(*(code.joined(*pair, range(first, width, 2)) for first in (0, 1)))
+                for pair in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
+        else:
+            width = vectors[0].type.count
+            vectors = [code.total(*(code.picked(vectors[0], range(first, width, 2)) for first in (0, 1)))]
+        size //= 2
+    while len(vectors) > 1:
+        vectors = [code.joined(*pair) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
+    return vectors[0]
+
+
+def _interleaved(code: Code, vectors: Sequence[Any]) -> Any:
+    """The first numbers of all vectors, a power of two of them, then the second ones, and so on."""
+    while len(vectors) > 1:
+        half, width = len(vectors) // 2, vectors[0].type.count
+        places = [place for number in range(width) for place in (number, width + number)]
+        vectors = [code.joined(*pair, places) for pair in zip(vectors[:half], vectors[half:], strict=True)]
+    return vectors[0]
 
 
 def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: Any) -> None:

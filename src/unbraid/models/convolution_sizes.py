@@ -86,15 +86,16 @@ def fill_vectors(channels: int) -> bool:
     return len(widths(channels % lanes())) <= 2
 
 
-def is_scattered(of: Convolution) -> bool:
-    """Whether the way up is better gone from the small side."""
-    return of.large[2] < _NARROW and of.kernel > 1
+def is_dotted(of: Convolution) -> bool:
+    """Whether the channels made on the way up are so few that a vector better holds those given."""
+    return of.large[2] < _NARROW and of.small[2] >= _NARROW // 2
 
 
-def scatter_floats(of: Convolution) -> int:
-    """That `scatter` works in: the large side within its zeros, and some patches."""
-    patch = of.kernel**2 * of.large[2]
-    return Padded.large(of).floats + sums_at_once(patch) * patch
+def pixels_at_once(of: Convolution) -> int:
+    """Pixels of the small side that one vector of `dots` holds side by side, in a row of as many or more."""
+    inputs, columns = of.small[2], of.large[1] // of.stride
+    most = lanes() // inputs
+    return 1 << min(most, columns).bit_length() - 1 if most and lanes() % inputs == 0 else 1
 
 
 def sums_at_once(outputs: int) -> int:
