@@ -6,7 +6,7 @@ an image lies as planes [channels, height, width], for that is how torch flatten
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -35,7 +35,8 @@ def forward_kernel(chain: Chain, kept: bool) -> tuple[Kernel, int]:
         given, space = arrays[:2]
         weights, biases, made = arrays[2::3], arrays[3::3], arrays[4::3]
         for part, weight in zip(parts, weights, strict=True):
-            code.apart(part.begin, weight, space)
+            if isinstance(part, ConvolutionForward):
+                code.apart(part.begin, weight, space)
         for numbers in _runs(chain):
             dense = parts[numbers[0]]
             if isinstance(dense, DenseForward):
@@ -93,18 +94,16 @@ def backward_kernel(chain: Chain, of_images: bool, of_weights: bool) -> tuple[Ke
 
     def end(code: Code, share: Share, arrays: Sequence[Any]) -> None:
         for number, part in enumerate(parts):
-            space, found = arrays[3], arrays[7 + 5 * number : 9 + 5 * number]
-            if isinstance(part, ConvolutionBackward):
-                code.apart(lambda code, *of, part=part: part.end(code, Share(*of[:3]), *of[3:]), *share, space, *found)
-            else:
-                seen = _given(number, arrays), _slope(chain, number, arrays)
-                code.apart(
-                    lambda code, *of, part=part: part.end(code, Share(*of[:3]), *of[3:]), *share, space, *seen, *found
-                )
+            seen = (_given(number, arrays), _slope(chain, number, arrays)) if isinstance(part, DenseBackward) else ()
+            code.apart(_ending(part), *share, arrays[3], *seen, *arrays[7 + 5 * number : 9 + 5 * number])
 
     last = end if of_weights else None
     kernel = compiled(4 + 5 * len(chain), work, end=last, share_of_array={3: room.floats})
     return kernel, room.floats
+
+
+def _ending(part: ConvolutionBackward | DenseBackward) -> Callable[..., None]:
+    return lambda code, number, count, images, *given: part.end(code, Share(number, count, images), *given)
 
 
 def floats_of(chain: Chain) -> int:

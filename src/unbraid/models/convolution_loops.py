@@ -1,12 +1,12 @@
-"""The loops of convolutions over one image, in code for the processor: sums over taps and pixels, and activations."""
+"""The loops of convolutions over one image, in code for the processor: sums over taps and pixels."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from unbraid.models.activation_loops import activated, through
 from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of, pixels_at_once, sums_at_once
-from unbraid.models.exponential import expm1
 from unbraid.models.machine_code import Code, lanes, registers, widths
 
 
@@ -371,20 +371,3 @@ def sum_of_pixels(code: Code, image: Any, space: Padded, out: Any) -> None:
             code.set(total, code.total(code.get(total), along))
         target = code.at(out, start)
         code.store(code.total(code.load(target, size), code.get(total)), target)
-
-
-def activated(code: Code, x: Any, activation: str) -> Any:
-    """As torch has it, also of a NaN."""
-    width = x.type.count
-    if activation == "relu":
-        return code.select(x, "<", 0.0, code.constant(0.0, width), x)
-    if activation == "elu":
-        return code.select(x, "<", 0.0, expm1(code, x), x)
-    return x
-
-
-def through(code: Code, gradient: Any, after: Any, activation: str) -> Any:
-    """The gradient before an activation, from that after it and from what came out, as torch has it."""
-    if activation == "relu":
-        return code.select(after, "<=", 0.0, code.constant(0.0, gradient.type.count), gradient)
-    return code.select(after, "<=", 0.0, code.multiply_add(gradient, after, gradient), gradient)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from unbraid.models.convolution_loops import activated, through
+from unbraid.models.activation_loops import activated, through
 from unbraid.models.dense_loops import PANEL, Matrix, multiply, of_matrix, turned
 from unbraid.models.machine_code import Code, Room, Share, Span, lanes
 
@@ -34,9 +34,6 @@ class DenseForward:
 
     def __init__(self, room: Room, of: Dense) -> None:
         self.of, self.working = of, room.take(of.inputs * PANEL * lanes())
-
-    def begin(self, code: Code, weight: Any, space: Any) -> None:
-        pass
 
     def images(self, code: Code, last: Any, first: Any, x: Any, weight: Any, bias: Any, y: Any, space: Any) -> None:
         inputs, outputs = self.of.inputs, self.of.outputs
