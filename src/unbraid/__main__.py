@@ -39,25 +39,34 @@ def _notice_interrupts() -> None:
     can be ended all the same, Ctrl-C waits ten seconds at most.
     """
     import signal
-    import threading
-    from _thread import interrupt_main
+    from _thread import interrupt_main, start_new_thread
+    from threading import main_thread
+    from time import monotonic, sleep
 
-    noticed: list[int] = []
+    noticed: list[float] = []  # when
+    waits = False
     pause, longest = 0.02, 10.0
 
-    def send() -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal waits
+        noticed.append(monotonic())
+        if not _importing(frame) or noticed[-1] - noticed[0] > longest:
+            waits = False
+            raise KeyboardInterrupt
+        if not waits:  # else it is under way
+            waits = True
+            start_new_thread(send_again, ())
+
+    def send_again() -> None:
+        nonlocal waits
+        sleep(pause)
+        if not waits:  # it was raised meanwhile
+            return
+        waits = False
         if hasattr(signal, "pthread_kill"):  # wakes the main thread from a sleep too
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            signal.pthread_kill(main_thread().ident or 0, signal.SIGINT)
         else:
             interrupt_main()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        noticed.append(number)
-        if not _importing(frame) or len(noticed) * pause > longest:
-            raise KeyboardInterrupt
-        again = threading.Timer(pause, send)
-        again.daemon = True
-        again.start()
 
     handle.noticed = noticed  # type: ignore[attr-defined]  # where errors.raise_swallowed looks
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from kernel_cases import Made, accelerated, down, images, needs_kernels, results, rng, run_python, up
+from kernel_cases import Made, accelerated, down, images, layer, needs_kernels, results, rng, run_python, up
 from torch import nn
 
 from unbraid.models.acceleration import accelerate
@@ -217,8 +217,9 @@ def test_modes_of_torch_see_its_own_operators() -> None:
 
 
 @needs_kernels
-def test_differentiating_twice_is_refused() -> None:
-    net = nn.Sequential(down(3, 8, 3, 1, 1))
+@pytest.mark.parametrize("last", [[], [nn.Flatten(), layer(512, 3)]], ids=["convolution", "dense"])
+def test_differentiating_twice_is_refused(last: list[nn.Module]) -> None:
+    net = nn.Sequential(down(3, 8, 3, 1, 1), *last)
     accelerate(net)
     x = images(2, 3, 8, 8).requires_grad_()
     (first,) = torch.autograd.grad(net(x).square().sum(), x, create_graph=True)

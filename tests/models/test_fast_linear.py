@@ -4,6 +4,7 @@ import pytest
 import torch
 from kernel_cases import layer, needs_dense, rng
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from unbraid.models import fast_linear
 from unbraid.models.acceleration import accelerate
@@ -41,6 +42,17 @@ def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) 
     accelerate(net)
     net(torch.randn(5, 600, generator=rng(0))).sum().backward()
     assert len(calls) == 2  # forward and the weights: nobody asked for the gradient of x
+
+
+@needs_dense
+def test_where_torch_looks_on_it_is_torch_s() -> None:
+    net, x = layer(600, 500), torch.randn(5, 600, generator=rng(0))
+    accelerate(net)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert net(x).dtype == torch.bfloat16
+    with FlopCounterMode(display=False) as counter:
+        net(x)
+    assert counter.get_total_flops() == 2 * 5 * 600 * 500
 
 
 def test_small_layers_that_stand_alone_are_torch_s() -> None:

@@ -24,6 +24,12 @@ IN_A_ROW: list[tuple[Made, tuple[int, int, int]]] = [
     (lambda: nn.Sequential(dense(5, 96), nn.ELU(), nn.Unflatten(1, (4, 4, 6)), up(4, 8, 1), up(8, 3, 4, 2, 1)), (5,)),
     (lambda: nn.Sequential(dense(5, 36), *seen((4, 3, 3)), up(4, 8, 1), nn.ReLU(), nn.Flatten(), dense(72, 3)), (5,)),
     (lambda: nn.Sequential(dense(5, 36), *seen((4, 3, 3)), nn.Flatten(), dense(36, 3), nn.ELU(), nn.Flatten()), (5,)),
+    (lambda: nn.Sequential(down(2, 4, 3, 1, 1), nn.Flatten(), nn.Unflatten(1, (8, 4, 4)), down(8, 4, 1)), (2, 4, 8)),
+    (lambda: nn.Sequential(dense(5, 36), nn.ELU(), nn.Unflatten(1, (4, 3, 3)), nn.ReLU(True), up(4, 8, 1)), (5,)),
+    (
+        lambda: nn.Sequential(down(2, 4, 2, 2), nn.ELU(), nn.Flatten(), nn.ReLU(True), dense(4, 3)),
+        (2, 2, 2),
+    ),
     (lambda: nn.Sequential(nn.Flatten(), dense(8, 600), nn.ELU(), dense(600, 500), nn.ELU(), dense(500, 3)), (2, 2, 2)),
 ]
 
@@ -55,7 +61,7 @@ def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int,
 
 
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Where the number of convolutions of each run of a kernel forward will stand."""
+    """Where the number of layers of each run of a kernel forward will stand."""
     from unbraid.models import chain_kernels
 
     kernel, found = chain_kernels.forward_kernel, list[int]()
@@ -94,7 +100,7 @@ HOOKS = [
 
 
 @needs_kernels
-def test_frozen_convolutions_before_others_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frozen_layers_before_others_keep_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = nn.Sequential(down(3, 8, 3, 1, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ReLU(), down(8, 4, 1))
     plain[0].requires_grad_(False)
     ours, x, found = accelerated(plain), images(2, 3, 6, 6), calls(monkeypatch)
@@ -107,9 +113,10 @@ def test_frozen_convolutions_before_others_keep_nothing(monkeypatch: pytest.Monk
 
 @needs_kernels
 @pytest.mark.parametrize("hook", HOOKS)
-@pytest.mark.parametrize("watched", [0, 1, 2])
+@pytest.mark.parametrize("watched", range(6))
 def test_hooks_see_what_they_would_see(watched: int, hook: str) -> None:
-    plain, x = nn.Sequential(down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.ELU()), images(2, 1, 8, 8)
+    layers = down(1, 8, 4, 2, 1), nn.ReLU(), down(8, 8, 3, 1, 1), nn.Flatten(), dense(128, 4), nn.ELU(), dense(4, 4)
+    plain, x = nn.Sequential(*layers), images(2, 1, 8, 8)
     seen: list[torch.Tensor] = []
 
     def see(layer: nn.Module, *tensors: torch.Tensor | tuple[torch.Tensor | None, ...]) -> None:
@@ -123,6 +130,34 @@ def test_hooks_see_what_they_would_see(watched: int, hook: str) -> None:
     assert count
     for mine, theirs in zip(seen[count:], seen[:count], strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@needs_kernels
+def test_dense_layers_learn_the_same_bits_on_any_number_of_threads() -> None:
+    net, x = accelerated(nn.Sequential(dense(40, 33), nn.ELU(), dense(33, 5))), images(70, 40)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append([result.clone() for result in results(net, x)])
+    torch.set_num_threads(before)
+    assert all(torch.equal(*both) for both in zip(*found, strict=True))
+
+
+@needs_kernels
+def test_dense_layers_with_many_weights_stand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = calls(monkeypatch)
+    accelerated(nn.Sequential(dense(8, 600), nn.ELU(), dense(600, 500), nn.ELU(), dense(500, 3)))(images(2, 8))
+    assert found == [1, 1]
+
+
+@needs_kernels
+def test_what_torch_refuses_is_refused() -> None:
+    net = accelerated(nn.Sequential(dense(4, 4), nn.ELU(), dense(4, 3)))
+    for given in (torch.tensor(1.0), torch.ones(2, 5)):
+        with pytest.raises(RuntimeError, match=r"linear|mat"):
+            net(given)
+    with pytest.raises(RuntimeError, match=r"shape|size"):
+        accelerated(nn.Sequential(dense(4, 36), *twice(nn.Unflatten(1, (4, 3, 3))), up(4, 8, 1)))(images(2, 4))
 
 
 @needs_kernels

@@ -1,4 +1,4 @@
-"""What kernels of convolutions can take: which layers, and which activations along with them."""
+"""What kernels can take: which layers, and which activations along with them."""
 
 from collections.abc import Iterable
 
@@ -17,10 +17,10 @@ def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module],
     found: list[tuple[nn.Module, str]] = []
     before = None  # what takes an activation
     layers = [*layers]
-    for layer, after in zip(layers, [*layers[1:], None], strict=True):
+    for number, layer in enumerate(layers):
         name = _name(layer) if before is not None else ""
-        if name == "elu" and not isinstance(after, takers) and getattr(after, "inplace", False):
-            name = ""  # what comes out is written over, which ELU by itself does not need for its slope
+        if name == "elu" and _is_written_over(layers[number + 1 :], takers):
+            name = ""  # ELU by itself does not need what it makes for its slope
         if name and before is not None and not (is_watched(before) or is_watched(layer)):
             found[-1] = before, name
             before = None
@@ -28,6 +28,14 @@ def with_activations(layers: Iterable[nn.Module], takers: tuple[type[nn.Module],
             found.append((layer, ""))
             before = layer if isinstance(layer, takers) else None
     return found
+
+
+def _is_written_over(following: Iterable[nn.Module], takers: tuple[type[nn.Module], ...]) -> bool:
+    """Whether the first of these layers that takes numbers, rather than sees them another way, writes over them."""
+    for layer in following:
+        if type(layer) not in (nn.Flatten, nn.Unflatten):
+            return not isinstance(layer, takers) and getattr(layer, "inplace", False)  # the latter takes long
+    return False
 
 
 def _name(layer: nn.Module) -> str:

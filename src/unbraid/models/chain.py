@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,25 +20,8 @@ _MOST_WEIGHTS_OF_DENSE = 1 << 18  # beyond, a library's product is quicker
 _MOST_FLOATS = 1 << 19  # of a share's working space for convolutions in a row: 2 MiB
 
 
-class _ConvolutionAsked(NamedTuple):
-    """What is asked of an image; `output_padding` of a transposed convolution alone."""
-
-    weight: tuple[int, ...]
-    bias: tuple[int, ...]
-    activation: str
-    stride: int
-    padding: int
-    output_padding: int | None
-
-
-class _DenseAsked(NamedTuple):
-    weight: tuple[int, ...]
-    bias: tuple[int, ...]
-    activation: str
-
-
-# The fields of one of the two, or the size that images are to be seen with, () for a row of numbers. Made in each step,
-# when a NamedTuple would take five times as long.
+# What is asked for in a row: what `_dense` or `_convolution` wants beside the size, or the size that images are to be
+# seen with, () for a row of numbers. Made in each step, where anything but a tuple would take several times as long.
 _Asked = tuple[Any, ...]
 
 
@@ -56,7 +39,7 @@ def run(x: Any, row: Sequence[tuple[nn.Module, str]]) -> tuple[Tensor, int] | No
     The layers are convolutions, dense ones and what `is_known`. Kernels take addresses of floats, so whatever is not
     simply that must not come near them.
     """
-    if not row or not holds_floats(x) or len(x) == 0 or not is_plainly_run():
+    if not row or not is_plainly_run() or not holds_floats(x) or x.numel() == 0:  # in this order for torch.compile
         return None
     asked: list[_Asked] = []
     parameters: list[Tensor] = []
@@ -102,55 +85,61 @@ def _chain(size: tuple[int, ...], asked: tuple[_Asked, ...]) -> tuple["Chain", i
     for number, how in enumerate(asked):
         if len(how) == 1:
             seen = how[0] or (math.prod(size),)
-            if not chain or math.prod(seen) != math.prod(size) or min(seen) < 1:
+            is_made = chain and size == chain[-1].made  # a row of numbers by a dense layer, which others lie not as
+            if not chain or (how[0] and not is_made) or math.prod(seen) != math.prod(size) or min(seen) < 1:
                 break
             size = seen
             continue
-        of = _dense(size, _DenseAsked(*how)) if len(how) == 3 else _convolution(size, _ConvolutionAsked(*how))
+        of = _dense(size, *how) if len(how) == 3 else _convolution(size, *how)
         if of is None or (chain and floats_of((*chain, of)) > _MOST_FLOATS):
             break
         chain, count = (*chain, of), number + 1
-        height, width, channels = of.made if len(of.made) == 3 else (*of.made, 1, 1)
-        size = (channels, height, width) if len(of.made) == 3 else of.made
+        size = of.made if len(of.made) == 1 else (of.made[2], *of.made[:2])
     return chain, count
 
 
-def _dense(size: Sequence[int], how: _DenseAsked) -> "Dense | None":
+def _dense(size: Sequence[int], weight: Sequence[int], bias: Sequence[int], activation: str) -> "Dense | None":
     from unbraid.models.dense_kernels import Dense
 
-    if len(size) != 1 or len(how.weight) != 2 or math.prod(how.weight) > _MOST_WEIGHTS_OF_DENSE:
+    if len(size) != 1 or len(weight) != 2 or math.prod(weight) > _MOST_WEIGHTS_OF_DENSE:
         return None
-    outputs, inputs = how.weight
-    if size[0] != inputs or how.bias != (outputs,) or min(how.weight) < 1:
+    outputs, inputs = weight
+    if size[0] != inputs or bias != (outputs,) or min(weight) < 1:
         return None
-    return Dense(inputs, outputs, how.activation)
+    return Dense(inputs, outputs, activation)
 
 
-def _convolution(image: Sequence[int], how: _ConvolutionAsked) -> "Convolution | None":
+def _convolution(
+    image: Sequence[int],
+    weight: Sequence[int],
+    bias: Sequence[int],
+    activation: str,
+    stride: int,
+    padding: int,
+    output_padding: int | None,
+) -> "Convolution | None":
     """None where there is no kernel: what torch refuses, windows that are not square, strides that leave pixels over.
 
-    Weights may have been replaced since `fits` was asked.
+    Weights may have been replaced since `fits` was asked. output_padding: of a transposed convolution alone.
     """
     from unbraid.models.convolution_sizes import Convolution, fill_vectors
 
-    if len(image) != 3 or len(how.weight) != 4 or math.prod(how.weight) > MOST_WEIGHTS:
+    if len(image) != 3 or len(weight) != 4 or weight[2] != weight[3] or math.prod(weight) > MOST_WEIGHTS:
         return None
-    if how.weight[2] != how.weight[3]:
-        return None
-    (channels, *sides), kernel, stride, transposed = image, how.weight[-1], how.stride, how.output_padding is not None
-    if how.output_padding is None:
-        outputs, inputs = how.weight[:2]
-        made_sides = [(pixels + 2 * how.padding - kernel) // stride + 1 for pixels in sides]
+    (channels, *sides), kernel, transposed = image, weight[-1], output_padding is not None
+    if output_padding is None:
+        outputs, inputs = weight[:2]
+        made_sides = [(pixels + 2 * padding - kernel) // stride + 1 for pixels in sides]
     else:
-        inputs, outputs = how.weight[:2]
-        made_sides = [(pixels - 1) * stride - 2 * how.padding + kernel + how.output_padding for pixels in sides]
-    if channels != inputs or how.bias != (outputs,) or min(*sides, *made_sides, outputs) < 1:
+        inputs, outputs = weight[:2]
+        made_sides = [(pixels - 1) * stride - 2 * padding + kernel + output_padding for pixels in sides]
+    if channels != inputs or bias != (outputs,) or min(*sides, *made_sides, outputs) < 1:
         return None
     given, made = (sides[0], sides[1], inputs), (made_sides[0], made_sides[1], outputs)
     large, small = (made, given) if transposed else (given, made)
     if any(pixels % stride for pixels in large[:2]) or not (fill_vectors(inputs) and fill_vectors(outputs)):
         return None
-    return Convolution(transposed, large, small, kernel, stride, how.padding, how.activation)
+    return Convolution(transposed, large, small, kernel, stride, padding, activation)
 
 
 class _Chain(torch.autograd.Function):

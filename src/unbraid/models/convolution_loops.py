@@ -231,7 +231,7 @@ def dots(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: A
                 found.append(activated(code, value, activation))
         line = code.multiply(code.add(code.multiply(y, of.stride), ry), width * channels)
         target = code.at(out, code.add(line, code.multiply(x, len(found))))
-        if len(found) & (len(found) - 1) == 0:
+        if len(found) in (1, 2, 4, 8):
             code.store(_interleaved(code, found), target)
         else:
             for place, value in enumerate(found):
@@ -258,7 +258,7 @@ def _sums_in(code: Code, vectors: Sequence[Any], size: int) -> Any:
 
 
 def _interleaved(code: Code, vectors: Sequence[Any]) -> Any:
-    """The first numbers of all vectors, a power of two of them, then the second ones, and so on."""
+    """The first numbers of all vectors, a power of two of those, then the second ones, and so on."""
     while len(vectors) > 1:
         half, width = len(vectors) // 2, vectors[0].type.count
         places = [place for number in range(width) for place in (number, width + number)]

@@ -87,8 +87,12 @@ def fill_vectors(channels: int) -> bool:
 
 
 def is_dotted(of: Convolution) -> bool:
-    """Whether the channels made on the way up are so few that a vector better holds those given."""
-    return of.large[2] < _NARROW and of.small[2] >= _NARROW // 2
+    """Whether the channels made on the way up are so few that a vector better holds those given.
+
+    The code for a row of pixels grows with the stride, and so does the time to compile it.
+    """
+    few = of.large[2] < _NARROW and of.stride * of.large[2] <= 2 * _NARROW
+    return few and of.small[2] >= _NARROW // 2
 
 
 def pixels_at_once(of: Convolution) -> int:

@@ -33,7 +33,7 @@ class DenseForward:
     """One dense layer of a chain, and where some rows of its weight lie turned round, as columns."""
 
     def __init__(self, room: Room, of: Dense) -> None:
-        self.of, self.working = of, room.take(of.inputs * PANEL * lanes())
+        self.of, self.working = of, room.take(of.inputs * min(of.outputs, PANEL * lanes()))
 
     def images(self, code: Code, last: Any, first: Any, x: Any, weight: Any, bias: Any, y: Any, space: Any) -> None:
         inputs, outputs = self.of.inputs, self.of.outputs

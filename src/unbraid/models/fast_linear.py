@@ -1,4 +1,4 @@
-"""Dense layers on the CPU through oneDNN, which uses the widest vectors of every maker's processors."""
+"""Dense layers on the CPU: larger ones through oneDNN, which uses the widest vectors of every maker's processors."""
 
 from functools import cache
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unbraid.models.transformed import transformed
+from unbraid.models.transformed import holds_floats, is_plainly_run
 
 _WORTH_IT = 1 << 14  # weights; a smaller product takes as long as the call
 
@@ -23,7 +23,8 @@ def has_onednn() -> bool:
 
 
 class FastLinear(nn.Linear):
-    """nn.Linear, equal to it but for rounding.
+    """nn.Linear, equal to it but for rounding; to be differentiated once, backwards. Others in a row with it may run it
+    along with themselves (models/fast_sequential.py).
 
     torch.mm goes to MKL, which on processors of other makers than its own keeps to vectors half as wide as they have:
     twice the time of oneDNN, forward and backward alike (docs/speed.md).
@@ -31,7 +32,7 @@ class FastLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         is_worth_it = self.weight.numel() >= _WORTH_IT and has_onednn()
-        if not is_worth_it or x.dtype != torch.float32 or x.dim() != 2 or transformed():
+        if not is_worth_it or not is_plainly_run() or x.dim() != 2 or not all(map(holds_floats, (x, self.weight))):
             return F.linear(x, self.weight, self.bias)
         return _Linear.apply(x, self.weight, self.bias)
 

@@ -11,11 +11,13 @@ from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
 from unbraid.models.fast_linear import FastLinear
 
 _TAKERS = (FastConv2d, FastConvTranspose2d, FastLinear)
-_FORWARDS = tuple(kind.forward for kind in _TAKERS)
 
 
 class FastSequential(nn.Sequential):
-    """nn.Sequential that runs layers in a row, each with the activation after it, as one kernel."""
+    """nn.Sequential that runs layers in a row, each with the activation after it, as one kernel.
+
+    To be differentiated once, backwards. What an ELU at its end gives is not to be written over before that.
+    """
 
     def forward(self, input: Any) -> Any:
         if are_all_watched():
@@ -35,5 +37,4 @@ class FastSequential(nn.Sequential):
 
 def _is_ours(layer: nn.Module) -> bool:
     """A layer that does what those of its kind do and nothing else."""
-    known = isinstance(layer, _TAKERS) and type(layer).forward in _FORWARDS
-    return (known or chain.is_known(layer)) and not is_watched(layer)
+    return (type(layer) in _TAKERS or chain.is_known(layer)) and not is_watched(layer)

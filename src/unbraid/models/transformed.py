@@ -18,9 +18,10 @@ def transformed() -> bool:
 
 def is_plainly_run() -> bool:
     """Nor under autocast, forward-mode derivatives, or a mode that counts operators or makes others of them."""
-    forward_mode = forward_ad._current_level >= 0
+    if transformed():  # asked first, as in a graph no more can be
+        return False
     seen = torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu")
-    return not (forward_mode or seen or transformed())
+    return not (seen or forward_ad._current_level >= 0)
 
 
 def holds_floats(x: Any) -> bool:
