@@ -16,7 +16,7 @@ from unbraid.__main__ import main
 def test_threads_rest_early_unless_the_environment_says_otherwise(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str | None
 ) -> None:
-    monkeypatch.setattr("unbraid.__main__._noticed_interrupts", list)
+    monkeypatch.setattr("unbraid.__main__._notice_interrupts", lambda: None)
     monkeypatch.setattr("unbraid.__main__._ignore_interrupts", lambda: None)
     monkeypatch.setattr(os, "environ", given | {"PATH": os.environ["PATH"]})
     monkeypatch.setattr(sys, "argv", ["unbraid", "--version"])
