@@ -165,9 +165,7 @@ def _vectorfuls(pixels: Sequence[tuple[int, int]], outputs: int) -> list[Sequenc
 
 def _summed_up(code: Code, sums: Sequence[Any], fold: int) -> Any:
     """The sums of some pixels side by side, those of each pixel's `fold` inputs as one."""
-    while len(sums) > 1:
-        sums = [code.joined(*pair) for pair in zip(sums[::2], sums[1::2], strict=True)]
-    (whole,) = sums
+    whole = _side_by_side(code, sums)
     return code.total(*(code.picked(whole, range(each, whole.type.count, fold)) for each in range(fold)))
 
 
@@ -252,6 +250,11 @@ def _sums_in(code: Code, vectors: Sequence[Any], size: int) -> Any:
             width = vectors[0].type.count
             vectors = [code.total(*(code.picked(vectors[0], range(first, width, 2)) for first in (0, 1)))]
         size //= 2
+    return _side_by_side(code, vectors)
+
+
+def _side_by_side(code: Code, vectors: Sequence[Any]) -> Any:
+    """One vector of some alike, a power of two of them."""
     while len(vectors) > 1:
         vectors = [code.joined(*pair) for pair in zip(vectors[::2], vectors[1::2], strict=True)]
     return vectors[0]
