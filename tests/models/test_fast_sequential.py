@@ -158,6 +158,8 @@ def test_what_torch_refuses_is_refused() -> None:
             net(given)
     with pytest.raises(RuntimeError, match=r"shape|size"):
         accelerated(nn.Sequential(dense(4, 36), *twice(nn.Unflatten(1, (4, 3, 3))), up(4, 8, 1)))(images(2, 4))
+    with pytest.raises(RuntimeError, match=r"shape|size"):
+        accelerated(nn.Sequential(down(2, 4, 1), nn.Unflatten(1, (4, 4, 4)), down(4, 8, 1)))(images(2, 2, 4, 4))
 
 
 @needs_kernels

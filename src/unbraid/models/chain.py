@@ -85,9 +85,10 @@ def _chain(size: tuple[int, ...], asked: tuple[_Asked, ...]) -> tuple["Chain", i
     for number, how in enumerate(asked):
         if len(how) == 1:
             seen = how[0] or (math.prod(size),)
-            is_made = chain and size == chain[-1].made  # a row of numbers by a dense layer, which others lie not as
-            if not chain or (how[0] and not is_made) or math.prod(seen) != math.prod(size) or min(seen) < 1:
+            if not chain or math.prod(seen) != math.prod(size) or min(seen) < 1:
                 break
+            if how[0] and not len(size) == len(chain[-1].made) == 1:
+                break  # only what a dense layer makes, or its planes, lies as torch would see it anew
             size = seen
             continue
         of = _dense(size, *how) if len(how) == 3 else _convolution(size, *how)
