@@ -1,4 +1,4 @@
-"""Dense layers on the CPU: larger ones through oneDNN, which uses the widest vectors of every maker's processors."""
+"""Dense layers on the CPU: larger ones through oneDNN, which serves every maker's processors."""
 
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ _WORTH_IT = 1 << 14  # weights; a smaller product takes as long as the call
 def has_onednn() -> bool:
     """Whether it is quicker on this machine's CPU; of the machine alone, so that it gives the same bits every time."""
     return (
-        torch.backends.cpu.get_cpu_capability() == "AVX512"
+        torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
@@ -26,8 +26,8 @@ class FastLinear(nn.Linear):
     """nn.Linear, equal to it but for rounding; to be differentiated once, backwards. Others in a row with it may run it
     along with themselves (models/fast_sequential.py).
 
-    torch.mm goes to MKL, which on processors of other makers than its own keeps to vectors half as wide as they have:
-    twice the time of oneDNN, forward and backward alike (docs/speed.md).
+    torch.mm goes to MKL, which on processors of other makers than its own keeps to AVX2, and to kernels that are not made
+    for them: where they have AVX-512 it takes twice the time of oneDNN, elsewhere a tenth to a third more (docs/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:
