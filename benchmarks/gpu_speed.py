@@ -85,7 +85,7 @@ def least_bytes(trainer: Trainer) -> float:
     kinds = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d)
     hooks = [layer.register_forward_hook(count) for layer in trainer.model.modules() if isinstance(layer, kinds)]
     with torch.no_grad():
-        trainer.terms(trainer.inputs(0), 0)
+        trainer.terms(trainer.inputs(0), trainer.hyper_at(0))
     for hook in hooks:
         hook.remove()
     weights = sum(parameter.numel() for parameter in trainer.model.parameters())

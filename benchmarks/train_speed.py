@@ -124,7 +124,7 @@ def parts(of: Config, dataset: Dataset) -> dict[str, float]:
         marks = [time.perf_counter()]
         inputs = trainer.inputs(step)
         marks.append(time.perf_counter())
-        loss = trainer.terms(inputs, step).loss
+        loss = trainer.terms(inputs, trainer.hyper_at(step)).loss
         marks.append(time.perf_counter())
         loss.backward()
         marks.append(time.perf_counter())

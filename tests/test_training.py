@@ -317,7 +317,7 @@ class TestSchedules:
 
         def spy(out: Any, *, gamma: float = 1.0, capacity: float = 1.0) -> Any:
             if torch.is_grad_enabled():  # an update, not a look at the loss
-                seen.append({"gamma": gamma, "capacity": capacity})
+                seen.append({"gamma": float(gamma), "capacity": float(capacity)})  # which no tape can replay
             return entry.function(out, gamma=gamma, capacity=capacity)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -479,7 +479,7 @@ class TestTrainsAsTold:
     @pytest.mark.skipif(not acceleration.has_kernels(), reason="no kernels for this processor")
     def test_the_likelihood_is_that_of_a_kernel(self) -> None:
         made = trainer(likelihood="bernoulli")
-        assert made.terms(made.inputs(0), 0).loss.isfinite()
+        assert made.terms(made.inputs(0), made.hyper_at(0)).loss.isfinite()
         logits = torch.zeros(2, 1, 4, 4, requires_grad=True)
         assert made.likelihood(logits, torch.ones(2, 1, 4, 4)).grad_fn.name() == "_BernoulliBackward"
 

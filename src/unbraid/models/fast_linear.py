@@ -26,8 +26,8 @@ class FastLinear(nn.Linear):
     """nn.Linear, equal to it but for rounding; to be differentiated once, backwards. Others in a row with it may run it
     along with themselves (models/fast_sequential.py).
 
-    torch.mm goes to MKL, which on processors of other makers than its own keeps to AVX2, and to kernels that are not made
-    for them: where they have AVX-512 it takes twice the time of oneDNN, elsewhere a tenth to a third more (docs/speed.md).
+    torch.mm goes to MKL, which on processors of other makers than its own keeps to AVX2, by kernels not made for them:
+    twice the time of oneDNN where they have AVX-512, elsewhere a tenth to a third more (docs/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:

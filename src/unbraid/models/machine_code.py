@@ -8,13 +8,15 @@ tables. Nothing is written to disk.
 import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from llvmlite import binding, ir
 from torch import Tensor
+
+from unbraid.models import tape
 
 FLOAT, POINTER = ir.FloatType(), ir.PointerType()
 _ZERO = ir.Constant(FLOAT, 0.0)
@@ -269,7 +271,10 @@ def compiled(
 
     def run(images: int, shares: int, given: Sequence[Tensor | None]) -> None:
         arguments = numbers(images, shares, *(0 if array is None else array.data_ptr() for array in given))
-        call(ctypes.addressof(arguments), shares)
+        address = ctypes.addressof(arguments)
+        call(address, shares)
+        if writing := tape.running():
+            writing.kernel(partial(call, address, shares), arguments, engine, *given)
 
     run.engine = engine  # type: ignore[attr-defined] # it owns the code
     return run

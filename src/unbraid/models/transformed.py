@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from unbraid.models import tape
+
 _PLAIN = (nn.Parameter, Tensor)
 
 
@@ -17,10 +19,12 @@ def transformed() -> bool:
 
 
 def is_plainly_run() -> bool:
-    """Nor under autocast, forward-mode derivatives, or a mode that counts operators or makes others of them."""
+    """Nor under autocast, forward-mode derivatives, or a mode that counts operators or makes others of them. A tape may
+    write: it is told of kernels."""
     if transformed():  # asked first, as in a graph no more can be
         return False
-    seen = torch._C._len_torch_dispatch_stack() or torch.is_autocast_enabled("cpu")
+    modes = torch._C._len_torch_dispatch_stack()
+    seen = modes > 1 or (modes and not tape.running()) or torch.is_autocast_enabled("cpu")
     return not (seen or forward_ad._current_level >= 0)
 
 

@@ -1,10 +1,9 @@
 """One model and what trains it: a step is a function of the config, the seed and the step's number."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from unbraid.models import acceleration
 from unbraid.objectives import OBJECTIVES
 from unbraid.optimizers import OPTIMIZERS
 from unbraid.probability import LIKELIHOODS
+from unbraid.training.learning import Inputs, learns
 from unbraid.types import Batches, Dataset, Forward, Terms
 
 if TYPE_CHECKING:
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 
 
 _BESIDE_TENSORS = 2**21  # bytes of a checkpoint at most: its header, and the sums of the next row of the log
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """Of one step of one model."""
-
-    x: Tensor  # [B, C, H, W] in [0, 1]
-    noise: Tensor  # [B, L]
-    permutation: Tensor | None = None  # [B, L] int64, where there is a second network
 
 
 class Trainer:
@@ -72,6 +63,7 @@ class Trainer:
         self.woken = objective.woken
         if self.woken is not None:
             self.model.head("opened", "another objective")
+        self.learn = learns(list(self.weights().values()), device)
         self.generator = torch.Generator(device)
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
@@ -80,7 +72,7 @@ class Trainer:
     def hyper_at(self, step: int) -> dict[str, float]:
         return {name: _at(value, step) for name, value in self.hyper.items()}
 
-    def inputs(self, step: int) -> "Inputs":
+    def inputs(self, step: int) -> Inputs:
         """All that the step takes in beside the weights; the noise and the permutations are named by seed and step."""
         x = self.batches(step)
         size = (len(x), self.config.latent_dim)
@@ -90,9 +82,8 @@ class Trainer:
             return Inputs(x, noise)
         return Inputs(x, noise, torch.rand(size, generator=self.generator, device=self.device).argsort(0))
 
-    def terms(self, inputs: "Inputs", step: int) -> Terms:
+    def terms(self, inputs: Inputs, hyper: Mapping[str, Any]) -> Terms:
         x, noise, permutation = inputs.x, inputs.noise, inputs.permutation
-        hyper = self.hyper_at(step)
         posterior = None if self.posterior is None else partial(self.posterior, **hyper)
         logits, mean, logvar, z = self.model(x, noise, posterior)
         frozen = None if self.aux is None else _frozen(self.aux)
@@ -105,11 +96,9 @@ class Trainer:
     def step(self, step: int) -> None:
         inputs = self.inputs(step)
         self.waken(inputs.x, step)
-        terms = self.terms(inputs, step)
-        total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
-        total.backward()
+        logs = self.learn(self.terms, inputs, self.hyper_at(step))
         self.update(self.rates(step))
-        self.sum({"loss": terms.loss, **terms.logs})
+        self.sum(logs)
 
     def waken(self, x: Tensor, step: int) -> None:
         """Of the objective that opens latents in turn: those whose turn has come."""
@@ -132,7 +121,7 @@ class Trainer:
     def loss(self, step: int) -> float:
         """Of the weights as they are now on the batch of `step`, learning nothing from it."""
         with torch.no_grad():
-            return float(self.terms(self.inputs(step), step).loss)
+            return float(self.terms(self.inputs(step), self.hyper_at(step)).loss)
 
     def sum(self, logs: Mapping[str, Tensor]) -> None:
         for name, value in logs.items():
