@@ -88,6 +88,13 @@ def test_json_comes_back(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == value
 
 
+def test_json_of_numbers_is_a_line_a_row(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"rows": [[1, -2.5e-7], [3, 4]], "names": ["a [\n1,", "b"], "none": [[], [True]]})
+    text = (tmp_path / "a.json").read_text()
+    assert "\n    [1, -2.5e-07],\n    [3, 4]\n" in text and '[\n    "a [\\n1,",\n' in text
+    assert json.loads(text) == {"rows": [[1, -2.5e-7], [3, 4]], "names": ["a [\n1,", "b"], "none": [[], [True]]}
+
+
 def test_json_without_nan(tmp_path: Path) -> None:
     """NaN is no JSON, and a reader elsewhere would stumble over it."""
     write_json(tmp_path / "a.json", {"a": 1})

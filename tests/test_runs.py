@@ -312,6 +312,37 @@ class TestLog:
         with pytest.raises(UnbraidError, match=r"log\.csv is damaged"):
             runs.read_log(tmp_path)
 
+    def test_a_row_cut_short_is_none(self, tmp_path: Path) -> None:
+        """As a kill or a full disk leaves it."""
+        (tmp_path / runs.LOG).write_text("step,loss\n1,2.5\n2,3.5\n3,4")
+        assert {name: list(column) for name, column in runs.read_log(tmp_path).items()} == {
+            "step": [1, 2],
+            "loss": [2.5, 3.5],
+        }
+
+    def test_a_hundred_thousand_rows(self, tmp_path: Path) -> None:
+        """As `--log-every 1 --steps 100000` leaves them: 16 MB, and two thirds of them go on."""
+        names = ["step", *(f"value_{n}" for n in range(18))]
+        cells = ",".join(["0.1234567"] * 18)
+        rows = "".join(f"{step},{cells}\n" for step in range(1, 100_001))
+        (tmp_path / runs.LOG).write_text(",".join(names) + "\n" + rows)
+        assert (tmp_path / runs.LOG).stat().st_size > 16_000_000
+        assert len(runs.read_log(tmp_path)["step"]) == runs.steps_done(tmp_path) == 100_000
+        runs.Log(tmp_path, 60_000).append(dict.fromkeys(names, 60_001))
+        assert runs.read_log(tmp_path)["step"].tolist() == list(range(1, 60_002))
+
+    def test_a_thousand_latents(self, tmp_path: Path) -> None:
+        row = {"step": 7, **{f"kl_{latent}": latent / 7 for latent in range(1_000)}}
+        log = runs.Log(tmp_path, 0)
+        for step in (7, 14):
+            log.append({**row, "step": step})
+        assert runs.read_log(tmp_path)["kl_999"].tolist() == pytest.approx([999 / 7] * 2, rel=1e-6)
+        assert runs.last_row(tmp_path) == pytest.approx({**row, "step": 14}, rel=1e-6)
+        runs.write_facts(tmp_path, {"state": "running"})
+        assert runs.steps_done(tmp_path) == 14
+        runs.Log(tmp_path, 7)
+        assert runs.steps_done(tmp_path) == 7
+
     def test_rows_beyond_the_step_are_forgotten(self, tmp_path: Path) -> None:
         log = runs.Log(tmp_path, 0)
         for step in (10, 20, 30):
@@ -353,6 +384,19 @@ class TestScores:
         }
         runs.write_scores(tmp_path, {"sap": Result(0.75)}, 1)
         assert list(runs.read_scores(tmp_path)["metrics"]) == ["sap"]
+
+    def test_matrices_of_many_latents_are_read_again(self, tmp_path: Path) -> None:
+        runs.write_config(tmp_path, resolve({"latent_dim": 500}))
+        matrix = np.random.default_rng(0).normal(size=(500, 500))
+        runs.write_scores(tmp_path, {"unsupervised": Result(0.5, {}, {"covariance": matrix, "other": matrix})}, 0)
+        assert (tmp_path / runs.SCORES).stat().st_size > 4_000_000
+        runs.write_scores(tmp_path, {"kl": Result(2.5)}, 0)
+        found = runs.read_scores(tmp_path)["metrics"]
+        assert found["kl"]["score"] == 2.5 and found["unsupervised"]["matrices"]["covariance"] == matrix.tolist()
+
+    def test_matrices_that_no_one_would_read_are_left_out(self, tmp_path: Path) -> None:
+        runs.write_scores(tmp_path, {"mig": Result(0.5, {}, {"all": np.zeros((1_025, 1_024)), "few": np.eye(2)})}, 0)
+        assert list(runs.read_scores(tmp_path)["metrics"]["mig"]["matrices"]) == ["few"]
 
     def test_damage(self, tmp_path: Path) -> None:
         (tmp_path / runs.SCORES).write_text("[")

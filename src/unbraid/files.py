@@ -17,6 +17,7 @@ from typing import Any
 from unbraid.errors import UnbraidError
 
 _TEMPORARY = re.compile(r"\.\d+-[0-9a-f]{8}\.tmp$")
+_NUMBERS = re.compile(r"\[\n[\s\d.,eE+-]+\]")  # in JSON, where a text has no line ends
 _LEFT_OVER = 3600.0  # seconds after which no writer is still at it
 
 
@@ -116,7 +117,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Indented but for lists of numbers, each of which takes one line: matrices would be mostly spaces."""
+    text = json.dumps(value, indent=2, allow_nan=False)
+    write_text(path, _NUMBERS.sub(lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", text) + "\n")
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

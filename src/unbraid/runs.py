@@ -16,8 +16,9 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 
 import numpy as np
 
@@ -62,8 +63,10 @@ FREE_SETTINGS = ("device", "checkpoint_minutes", "logger")
 # bytes; what a run of ours writes stays far below, and what is larger is not read
 _LARGEST_JSON = 4_000_000
 _LARGEST_HEADER = 1_000_000
-_LARGEST_LOG = 16_000_000
-_LONGEST_HEADER, _MOST_COLUMNS = 2**16, 1_000  # of the log: characters of the line of names
+_LARGEST_LOG, _MOST_CELLS = 2**30, 2**27  # of ten latents six million rows; cells become 8 bytes each
+_LONGEST_HEADER, _LONGEST_CELL = 2**20, 32  # of the log: characters of the line of names, and of a number
+_LARGEST_MATRIX = 2**20  # numbers of one of the matrices that scores keep: of 1,024 latents with each other
+_BYTES_PER_PAIR = 64  # of latents, in the matrices of all scores together
 _MOST_DIGITS = 30  # of a whole number in JSON: far from where floats end
 _MOST_STEPS = 10**15
 
@@ -92,11 +95,11 @@ def _refuse_foreign(path: Path) -> None:
         files.refuse_device(file)
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, largest: int = _LARGEST_JSON) -> dict[str, Any]:
     """The object in a JSON file of ours; raises UnbraidError where it is none, or larger than we write them."""
     files.refuse_device(file)
     try:
-        text = files.read_at_most(file, _LARGEST_JSON, "it")
+        text = files.read_at_most(file, largest, "it")
         value = json.loads(text, parse_constant=_refuse_constant, parse_int=_whole, parse_float=_fraction)
     except (OSError, ValueError, RecursionError):
         value = None
@@ -169,11 +172,18 @@ def state(path: Path) -> str:
 def read_scores(path: Path) -> dict[str, Any]:
     """{"seed": ..., "metrics": {name: {"score", "parts", "matrices"}}} of the run at `path`; {} before it is scored."""
     file = path / SCORES
-    found = read_json(file) if file.is_file() else {}
+    found = read_json(file, _largest_scores(file)) if file.is_file() else {}
     metrics = found.get("metrics", {})
     if not isinstance(metrics, dict) or not all(_is_score(value) for value in metrics.values()):
         raise UnbraidError(f"{file} is damaged: every metric must have a score, parts and matrices of numbers")
     return found
+
+
+def _largest_scores(file: Path) -> int:
+    """Bytes: matrices of latents against each other grow beyond any size that other files have."""
+    if file.stat().st_size <= _LARGEST_JSON:  # so that few have to look into the config
+        return _LARGEST_JSON
+    return _LARGEST_JSON + _BYTES_PER_PAIR * min(read_config(file.parent).latent_dim ** 2, _LARGEST_MATRIX)
 
 
 def _is_score(value: Any) -> bool:
@@ -206,7 +216,8 @@ def write_scores(path: Path, found: Mapping[str, "Result"], seed: int, points: i
     same = before.get("seed") == seed and before.get("points", 0) == points
     metrics = before.get("metrics", {}) if same else {}
     for name, result in found.items():
-        matrices = {key: matrix.tolist() for key, matrix in result.matrices.items()}
+        kept = {key: matrix for key, matrix in result.matrices.items() if matrix.size <= _LARGEST_MATRIX}
+        matrices = {key: matrix.tolist() for key, matrix in kept.items()}
         metrics[name] = {"score": result.score, "parts": dict(result.parts), "matrices": matrices}
     files.write_json(path / SCORES, {"seed": seed, "points": points, "unbraid": __version__, "metrics": metrics})
 
@@ -217,8 +228,7 @@ def steps_done(path: Path) -> int:
         if state(path) == "finished":
             return int(read_facts(path)["step"])
         with (path / LOG).open("rb") as file:
-            file.seek(max(file.seek(0, 2) - 4096, 0))
-            lines = file.read().decode().splitlines()[1:]
+            lines = _end(file).splitlines()[1:]
         return min(int(lines[-1].split(",")[0]), _MOST_STEPS) if lines else 0
     except (OSError, ValueError, KeyError, TypeError):  # no log yet, a line half written, or a damaged file
         return 0
@@ -229,12 +239,22 @@ def last_row(path: Path) -> dict[str, float]:
     try:
         with (path / LOG).open("rb") as file:
             names = file.readline(_LONGEST_HEADER).decode().rstrip().split(",")
-            file.seek(max(file.seek(0, 2) - 65536, 0))
-            end = file.read().decode()
+            end = _end(file)
         cells = end.splitlines()[-1].split(",")
         return dict(zip(names, map(float, cells), strict=True)) if end.endswith("\n") else {}
     except (OSError, ValueError, IndexError):
         return {}
+
+
+def _end(log: BinaryIO) -> str:
+    """The end of a log, with its last row: a thousand latents make a long one."""
+    length = log.seek(0, 2)
+    for size in (2**12, 2**16, 2**22):
+        log.seek(max(length - size, 0))
+        end = log.read(size)
+        if end.count(b"\n") > 1:  # what ends the row before, and the last
+            break
+    return end.decode()
 
 
 def read_config(path: Path) -> Config:
@@ -302,7 +322,10 @@ def opened_tensors(path: Path) -> Iterator[Any]:
 
 
 def read_log(path: Path) -> dict[str, np.ndarray]:
-    """Column -> float64 [rows] of the run's log; {} before its first row."""
+    """Column -> float64 [rows] of the run's log; {} before its first row.
+
+    A last line without its end is none: a kill or a full disk cut it off, and `Log` goes on without it.
+    """
     file = path / LOG
     if not _has_rows(file):
         return {}
@@ -310,10 +333,14 @@ def read_log(path: Path) -> dict[str, np.ndarray]:
         with _opened_log(file) as (header, lines):
             columns = [array("d") for _ in header]
             for line in lines:
+                if not line.endswith("\n"):
+                    break
+                if len(columns[0]) * len(columns) >= _MOST_CELLS:
+                    raise ValueError("more cells than we write")
                 for column, cell in zip(columns, line.split(","), strict=True):
                     column.append(float(cell))
         steps = columns[header.index("step")] if "step" in header else ()
-        if len(set(header)) < len(header) or not all(0 <= step <= _MOST_STEPS for step in steps):
+        if not all(0 <= step <= _MOST_STEPS for step in steps):
             raise ValueError
     except ValueError:
         raise _damaged(file) from None
@@ -333,9 +360,17 @@ def _opened_log(file: Path) -> Iterator[tuple[list[str], Iterator[str]]]:
         raise ValueError("it is larger than we write them")
     with file.open(encoding="utf-8") as stream:
         header = stream.readline(_LONGEST_HEADER).rstrip("\n").split(",")
-        if not all(header) or len(header) > _MOST_COLUMNS:
-            raise ValueError("its first line has no names, or too many")
-        yield header, iter(stream)
+        if not all(header) or len(set(header)) < len(header):
+            raise ValueError("its first line has no names, or one of them twice")
+        longest = _LONGEST_CELL * len(header)
+        yield header, iter(partial(_line, stream, longest), "")
+
+
+def _line(stream: TextIO, longest: int) -> str:
+    line = stream.readline(longest + 1)
+    if len(line) > longest:
+        raise ValueError("a line is longer than we write them")
+    return line
 
 
 def _damaged(log: Path) -> UnbraidError:
@@ -352,14 +387,25 @@ class Log:
         self.columns: list[str] = []
         if _has_rows(self.file):
             try:
-                with _opened_log(self.file) as (header, lines):
-                    # the last line may have been cut off in the middle by the kill
-                    whole = (line for line in lines if line.endswith("\n") and line.count(",") == len(header) - 1)
-                    kept = [line for line in whole if int(line.partition(",")[0]) <= step]
+                with files.replacing(self.file) as temporary:
+                    self._keep(temporary, step)
             except ValueError:
                 raise _damaged(self.file) from None
-            self.columns = header if kept else []
-            files.write_text(self.file, "".join([",".join(header) + "\n", *kept] if kept else []))
+
+    def _keep(self, temporary: Path, step: int) -> None:
+        """Copies the rows up to `step`, one by one, under their names; nothing where there is none."""
+        with (
+            _opened_log(self.file) as (header, lines),
+            temporary.open("w", newline="", encoding="utf-8") as stream,
+        ):
+            for line in lines:
+                # the last line may have been cut off in the middle by the kill
+                whole = line.endswith("\n") and line.count(",") == len(header) - 1
+                if whole and int(line.partition(",")[0]) <= step:
+                    if not self.columns:
+                        self.columns = header
+                        stream.write(",".join(header) + "\n")
+                    stream.write(line)
 
     def append(self, row: Mapping[str, float]) -> None:
         with self.file.open("a", newline="", encoding="utf-8") as stream:

@@ -341,13 +341,14 @@ class TestSizes:
             (runs.FACTS, 4_000_000, runs.read_facts),
             (runs.SCORES, 4_000_000, runs.read_scores),
             (runs.STATISTICS, 4_000_000, runs.read_statistics),
-            (runs.LOG, 16_000_000, runs.read_log),
+            (runs.LOG, 2**30, runs.read_log),
         ],
     )
     def test_files_far_too_large_are_not_read(
         self, folder: Path, file: str, size: int, read: Callable[[Path], object]
     ) -> None:
-        written(folder / file, b"{" + b" " * size + b"}")
+        with written(folder / file, b"{").open("rb+") as stream:
+            stream.truncate(size + 1)  # the rest is a hole
         with pytest.raises(UnbraidError, match="damaged"):
             read(folder)
 
@@ -379,9 +380,12 @@ class TestSizes:
         finally:
             tracemalloc.stop()
 
-    def test_a_log_of_holes(self, folder: Path) -> None:
+    @pytest.mark.parametrize("size", [2**29, 2**32])
+    @pytest.mark.parametrize("content", [b"", b"step,loss\n"])
+    def test_a_log_of_holes(self, folder: Path, size: int, content: bytes) -> None:
         with (folder / runs.LOG).open("wb") as file:
-            file.truncate(2**32)
+            file.write(content)
+            file.truncate(size)
         with costs.bounded():
             assert runs.last_row(folder) == {}
             for read in (runs.read_log, lambda folder: runs.Log(folder, 10)):
