@@ -14,7 +14,7 @@ from unbraid import figures, pictures, runs
 from unbraid.errors import UnbraidError
 from unbraid.files import write_json
 from unbraid.study import concepts, scores
-from unbraid.study.drawings import OF_A_RUN, OF_A_STUDY
+from unbraid.study.drawings import OF_A_RUN, OF_A_STUDY, OfAStudy
 from unbraid.study.results import Result, Results
 
 
@@ -181,6 +181,44 @@ SPECIAL = {
     "balls": "{data: balls, model: balls_conv, size: 8, latent_dim: 3, batch_size: 8, steps: 4, log_every: 2}",
     "capacity": "{data: dsprites, model: swift, objective: annealed_vae, gamma: 10, batch_size: 8, steps: 4}",
 }
+
+
+SMALL = "data: balls, model: balls_fc, size: 8, latent_dim: 4, batch_size: 8, steps: 4, log_every: 2, device: cpu"
+
+
+@pytest.mark.parametrize(
+    ("settings", "run_figures", "figure", "sentences"),
+    [
+        ("objective: annealed_vae, gamma: 10", "all", "capacity", ["published"]),
+        ("objective: annealed_vae, gamma: 10", "balls", "capacity", ["figure capacity: ", "set run_figures"]),
+        ("likelihood: gaussian", "balls", "balls", ["active latents"]),
+    ],
+)
+def test_the_original_figures_of_other_experiments(
+    tmp_path: Path,
+    settings: str,
+    run_figures: str,
+    figure: str,
+    sentences: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Four latents where the published run has ten, and a likelihood without a least loss."""
+    text = f"base: {{{SMALL}, {settings}}}\nrun_figures: {run_figures}\nfigures: [{figure}]\n"
+    assert [outcome.error for outcome in study(tmp_path, text)] == [None]
+    said = capsys.readouterr().out
+    assert all(sentence in said for sentence in sentences)
+    assert ("figure " in said) == ("figure capacity: " in sentences)
+
+
+def test_a_figure_that_fails_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(results: Results, theme: str) -> None:
+        raise KeyError("something")
+
+    monkeypatch.setitem(OF_A_STUDY, "balls", OfAStudy(broken, ""))
+    (outcome,) = study(tmp_path, f"base: {{{SMALL}}}\nfigures: [balls]\n")
+    assert outcome.error is None and "figure balls: KeyError: 'something'\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -64,7 +64,8 @@ def draw_study(results: Results, theme: str) -> None:
             figure = figures.posterior_deviation(deviations, title=f"{net}, {data}", theme=theme)
             figures.save(figure, results.figure(f"posterior_deviation-{_file(net)}-{_file(data)}.png"))
         records = [(net, beta, statistics) for net, each in nets.items() for beta, statistics in each]
-        floor = float(np.mean([statistics["reconstruction_floor"] for _, _, statistics in records]))
+        floors = [statistics["reconstruction_floor"] for _, _, statistics in records]
+        floor = None if None in floors else float(np.mean(floors))  # no other likelihood than Bernoulli's has one
         figure = figures.reconstruction_against(
             [(net, beta, each["reconstruction"], each["reconstruction_sd"]) for net, beta, each in records],
             floor=floor,
@@ -76,9 +77,11 @@ def draw_study(results: Results, theme: str) -> None:
     rows = []
     for result, statistics in found:
         best = np.max(statistics["normalised_mutual_information"], axis=0)
-        above = statistics["reconstruction"] - statistics["reconstruction_floor"]
+        floor = statistics["reconstruction_floor"]
+        above = None if floor is None else statistics["reconstruction"] - floor
         numbers = [
-            round(value, 2) for value in (statistics["reconstruction"], above, statistics["kl"], statistics["elbo"])
+            "" if value is None else round(value, 2)
+            for value in (statistics["reconstruction"], above, statistics["kl"], statistics["elbo"])
         ]
         coordinates = ", ".join(f"{n} {v:.2f}" for n, v in zip(statistics["factor_names"], best, strict=True))
         rows.append([result.folder.name, *numbers, statistics["active_latents"], coordinates])

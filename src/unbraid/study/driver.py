@@ -114,6 +114,8 @@ def _draw(study: Study, results: Results, theme: str) -> None:
             OF_A_STUDY[name].function(results, theme)
         except UnbraidError as error:
             tables.say(f"figure {name}: {error}")
+        except Exception as error:  # every run is finished, and what they came to follows
+            tables.say(f"figure {name}: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 @contextmanager
