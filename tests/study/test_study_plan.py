@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from study_cases import SHORT, study
 
+from unbraid import runs, training
+from unbraid.config import Config
+from unbraid.logs.silent import Silent
 from unbraid.study import file, grid, plan
 from unbraid.study.work import Options
 
@@ -27,6 +30,28 @@ def test_counts_what_is_left_and_writes_nothing(tmp_path: Path, capsys: pytest.C
     assert nothing.groups == [] and nothing.seconds == 0 and nothing.disk == 0
     planned(tmp_path / "none", SHORT)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_run_with_a_damaged_config_is_one_to_do(tmp_path: Path) -> None:
+    """The study itself sets it aside and trains it again."""
+    first, *_ = study(tmp_path, SHORT)
+    (first.folder / runs.CONFIG).write_text("beta: [")
+    found = planned(tmp_path, SHORT)
+    assert found.finished == 2 and found.groups == [[0]]
+
+
+def test_no_service_is_told_of_the_steps_that_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def logger(folder: Path, start: int, config: Config) -> Silent:
+        told.append(config.logger)
+        return Silent()
+
+    monkeypatch.setattr(training.loop, "logger", logger)
+    monkeypatch.setattr(training, "check_installed", lambda name: None)
+    for name in ("wandb", "mlflow", "trackio", "none", "tensorboard"):
+        planned(tmp_path, SHORT.replace("[1, 2, 3]", "[1]").replace("base:", f"base:\n  logger: {name}"))
+    assert told == ["none"] * 4 + ["tensorboard"]
 
 
 def test_estimates_follow_the_number_of_runs_and_steps(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def prepared(cells: Sequence[Cell], out: Path) -> list[Path]:
     wanted, names = {cell.hash for cell in cells}, {cell.name for cell in cells}
     places: dict[str, Path] = {}
     for path in run_folders(out):
-        digits = _hash(path)
+        digits = hash_in(path)
         if digits in wanted:
             with run_lock(path):
                 for left in path.rglob(".*.tmp"):
@@ -93,7 +93,7 @@ def prepared(cells: Sequence[Cell], out: Path) -> list[Path]:
     return [places.get(cell.hash, out / cell.name) for cell in cells]
 
 
-def _hash(path: Path) -> str | None:
+def hash_in(path: Path) -> str | None:
     """The hash of the run's config; None where that cannot be read."""
     try:
         return hash_of(runs.read_config(path))

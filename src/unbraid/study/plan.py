@@ -15,8 +15,8 @@ from unbraid.processors import cores
 from unbraid.progress import duration, progress
 from unbraid.study.driver import grouped
 from unbraid.study.file import Study
-from unbraid.study.folders import run_folders
-from unbraid.study.grid import Cell, hash_of
+from unbraid.study.folders import hash_in, run_folders
+from unbraid.study.grid import Cell
 from unbraid.study.work import Options
 
 _STEPS = 12  # of a calibration: half to warm up
@@ -38,7 +38,7 @@ class Plan:
 
 def estimate(study: Study, cells: Sequence[Cell], out: Path, options: Options, *, show: bool = True) -> Plan:
     """Trains a few steps of each kind of run in a temporary folder, and counts from there."""
-    there = {hash_of(runs.read_config(path)): runs.steps_done(path) for path in run_folders(out)}
+    there = {digits: runs.steps_done(path) for path in run_folders(out) if (digits := hash_in(path))}
     finished = sum(there.get(cell.hash, 0) >= cell.config.steps for cell in cells)
     todo = [n for n, cell in enumerate(cells) if there.get(cell.hash, 0) < cell.config.steps]
     groups = grouped(cells, todo, options)
@@ -73,7 +73,9 @@ class _Measured:
 def _calibrate(study: Study, cell: Cell) -> _Measured:
     from unbraid.training import train
 
-    config = configs.resolve({**cell.config.flat(), "steps": _STEPS, "log_every": _STEPS // 2})
+    # no service is told of runs that are no part of the study; TensorBoard's files count
+    logger = cell.config.logger if cell.config.logger in ("tensorboard", "none") else "none"
+    config = configs.resolve({**cell.config.flat(), "steps": _STEPS, "log_every": _STEPS // 2, "logger": logger})
     with tempfile.TemporaryDirectory() as folder:
         run = train(config, out=Path(folder) / "run", show_progress=False)
         step = config.batch_size / float(run.log["images_per_s"][-1])
