@@ -40,19 +40,27 @@ class Hub:
         self.private[repo_id] = private
         return f"https://hub.test/{repo_id}"
 
-    def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str) -> None:
+    def upload_folder(
+        self, *, repo_id: str, folder_path: Path, commit_message: str, delete_patterns: list[str] | None = None
+    ) -> None:
+        for name in self.list_repo_files(repo_id):
+            if any(fnmatch.fnmatch(name, pattern) for pattern in delete_patterns or ()):
+                (self.root / repo_id / name).unlink()
         shutil.copytree(folder_path, self.root / repo_id, dirs_exist_ok=True)
+
+    def list_repo_files(self, repo_id: str, *, revision: str | None = None) -> list[str]:
+        folder = self.root / repo_id
+        return [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()]
 
     def snapshot_download(
         self, repo_id: str, *, revision: str | None, token: str | None, local_dir: Path, allow_patterns: list[str]
     ) -> str:
         if not (self.root / repo_id).is_dir():
             raise LocalEntryNotFoundError("Cannot reach the Hub,\nand there is no copy here")
-        for file in (self.root / repo_id).rglob("*"):
-            name = file.relative_to(self.root / repo_id).as_posix()
-            if file.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in allow_patterns):
+        for name in self.list_repo_files(repo_id):
+            if any(fnmatch.fnmatch(name, pattern) for pattern in allow_patterns):
                 (local_dir / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, local_dir / name)
+                shutil.copyfile(self.root / repo_id / name, local_dir / name)
         return str(local_dir)
 
 
@@ -81,6 +89,33 @@ def test_what_is_pushed_loads_again(there: Hub, trained: Run) -> None:
     assert torch.equal(again.decode(z), trained.decode(z))
     assert runs.read_scores(again.path)["metrics"]["mig"]["score"] == 0.625
     assert there.private == {"someone/squares": False}
+
+
+def test_a_run_in_the_place_of_another_has_nothing_of_it(there: Hub, trained: Run, tmp_path: Path) -> None:
+    hub.push(trained.path, "someone/squares")
+    (there.root / "someone/squares/notes.txt").write_text("of whoever has the repository")
+    hub.load("someone/squares", device="cpu")
+    shutil.copytree(trained.path, tmp_path / "run")
+    (tmp_path / "run" / runs.SCORES).unlink()
+    shutil.rmtree(tmp_path / "run" / runs.FIGURES)
+    hub.push(tmp_path / "run", "someone/squares")
+    assert sorted(there.list_repo_files("someone/squares")) == [
+        "README.md", "config.yaml", "log.csv", "notes.txt", "run.json", "weights.safetensors"
+    ]  # fmt: skip
+    assert runs.read_scores(hub.load("someone/squares", device="cpu").path) == {}
+
+
+def test_offline_what_was_loaded_is_there(there: Hub, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.push(trained.path, "someone/squares")
+    hub.load("someone/squares", device="cpu")
+
+    def unreached(*_: Any, **__: Any) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(there, "list_repo_files", unreached)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: None)
+    again = hub.load("someone/squares", device="cpu")
+    assert runs.read_scores(again.path)["metrics"]["mig"]["score"] == 0.625
 
 
 def test_the_card(there: Hub, trained: Run) -> None:

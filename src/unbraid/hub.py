@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -34,7 +34,8 @@ def push(path: str | Path, repo: str, *, private: bool = False, token: str | Non
         raise UnbraidError(f"{folder} is not finished ({runs.state(folder)}): a run is pushed whole")
     with _reached(repo) as hub, tempfile.TemporaryDirectory() as made:
         staged = Path(made)
-        for name in (*_FILES, *(f"{runs.FIGURES}/{name}" for name in _SHOWN)):
+        pushed = [*_FILES, *(f"{runs.FIGURES}/{name}" for name in _SHOWN)]
+        for name in pushed:
             if (folder / name).is_file():
                 (staged / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(folder / name, staged / name)
@@ -43,7 +44,13 @@ def push(path: str | Path, repo: str, *, private: bool = False, token: str | Non
         (staged / "README.md").write_text(card(staged, config, repo), encoding="utf-8", newline="\n")
         api = hub.HfApi(token=token, library_name="unbraid", library_version=__version__)
         address = api.create_repo(repo, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=staged, commit_message=f"A run of unbraid {__version__}")
+        # of a run that was there before, what this one does not have goes: its scores would be taken for this one's
+        api.upload_folder(
+            repo_id=repo,
+            folder_path=staged,
+            commit_message=f"A run of unbraid {__version__}",
+            delete_patterns=pushed,
+        )
         return str(address)
 
 
@@ -58,6 +65,12 @@ def load(repo: str, *, revision: str | None = None, device: str = "auto", token:
         if not folder.resolve().is_relative_to((cache_folder() / "hub").resolve()):
             raise UnbraidError(f'"{repo}" is no name of a repository: it is user/name')
         hub.snapshot_download(repo, revision=revision, token=token, local_dir=folder, allow_patterns=list(_FILES))
+    with suppress(UnbraidError), _reached(repo) as hub:  # offline the folder stays as it was loaded last
+        api = hub.HfApi(token=token, library_name="unbraid", library_version=__version__)
+        there = api.list_repo_files(repo, revision=revision)
+        for name in _FILES:
+            if name not in there:  # the download leaves what an earlier revision had
+                (folder / name).unlink(missing_ok=True)
     return runs.load(folder, device)
 
 
