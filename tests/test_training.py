@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -195,6 +196,14 @@ class TestDiverged:
         optimizer, _ = state.optimizers[0]
         next(iter(optimizer.state.values()))["exp_avg_sq"].fill_(math.inf)
         assert not state.is_finite()
+
+
+class TestClocks:
+    def test_one_that_stands_still(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As a coarse one does for rows of a few milliseconds."""
+        monkeypatch.setattr(training.loop, "time", SimpleNamespace(monotonic=lambda: 5.0))
+        run = small_run("beta_vae", tmp_path / "run", steps=4, log_every=1)
+        assert len(run.log["images_per_s"]) == 4 and np.isfinite(run.log["images_per_s"]).all()
 
 
 class TestOneFolderOneRun:

@@ -42,7 +42,7 @@ class Member:
     def row(self, done: int) -> str:
         """Writes the next row of the log; returns it in brief."""
         now, images = time.monotonic(), (done - self.row_start) * self.trainer.config.batch_size
-        row = {"step": done, "seconds": self._seconds(), "images_per_s": images / (now - self.row_began)}
+        row = {"step": done, "seconds": self._seconds(), "images_per_s": images / max(now - self.row_began, 1e-9)}
         row |= self.trainer.row(done)
         self.row_start, self.row_began = done, now
         self._check(row["loss"], done)
