@@ -57,6 +57,17 @@ def test_plain_lines_now_and_then(clock: Clock, capsys: pytest.CaptureFixture[st
     assert "\x1b" not in printed.err and "\r" not in printed.err
 
 
+def test_without_standard_error_nothing_is_said(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after `2>&-`; print would write to standard output then."""
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress("train", 10) as bar:
+        clock.now += 100
+        bar.advance(10)
+    assert bar.done == 10 and capsys.readouterr().out == ""
+
+
 def test_the_rate_is_of_this_process_alone(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     """A resumed run did not do its first half in no time."""
     with progress("train", 2000, initial=1000) as bar:

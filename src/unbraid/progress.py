@@ -67,13 +67,19 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
 
 
+def on_terminal() -> bool:
+    """Whether somebody watches; there is no standard error at all where a program was started with it closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextmanager
 def progress(
     description: str, total: int, unit: str = "steps", *, initial: int = 0, show: bool = True
 ) -> Iterator[Progress]:
     """`with progress("train", 5000) as bar: ... bar.advance()`; `show=False` counts in silence."""
     raise_swallowed()
-    interactive = show and sys.stderr.isatty()
+    show = show and sys.stderr is not None
+    interactive = show and on_terminal()
     counter = Progress(description, total, unit, initial, interactive)
     if not show:
         counter._next_report = float("inf")

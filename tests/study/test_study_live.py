@@ -1,5 +1,6 @@
 """What one sees of a running study."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_counts_steps_of_runs_at_work_and_of_those_that_ended(out: Path) -> None
     assert not seen.look([1]), "not again at once"
     errors[0] = None
     assert seen.look([]) and seen.done == 60 and seen.left() == "0 s"
+
+
+def test_without_standard_error_it_is_counted_in_silence(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = file.parse(SHORT, "small", "")
+    monkeypatch.setattr(sys, "stderr", None)
+    with watched(grid.cells(found, ""), places(out, SHORT), {0: None}, found, show=True) as view:
+        view([1])
+    assert capsys.readouterr().out == ""
 
 
 def test_the_best_is_by_the_first_score_of_the_file(out: Path) -> None:

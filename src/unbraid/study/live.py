@@ -4,7 +4,6 @@ Where nobody watches a terminal these are plain lines every few seconds, as of a
 """
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 
 from unbraid import runs
 from unbraid.metrics import METRICS
-from unbraid.progress import duration, progress
+from unbraid.progress import duration, on_terminal, progress
 from unbraid.study.file import Study
 from unbraid.study.grid import Cell
 
@@ -92,7 +91,7 @@ def watched(
     """A function to call now and then with the runs at work; `errors` fills as runs end."""
     watch = Watch(cells, folders, errors, study)
     watch.look([])
-    if show and sys.stderr.isatty():
+    if show and on_terminal():
         yield from _live(watch)
         return
     with progress("study", watch.total, show=show, initial=watch.done) as bar:
