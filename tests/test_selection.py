@@ -43,6 +43,15 @@ def test_a_correlation_that_nothing_is_known_of_is_none_and_the_ranking_is_json(
     strict_json(ranking)
 
 
+def test_runs_of_one_latent_are_ranked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "load_data", lambda *arguments: squares())
+    for seed in range(2):
+        scored(tmp_path / str(seed), 0.1, seed=seed, latent_dim=1)
+    ranking = selection.rank(tmp_path)
+    assert ranking.unsupervised["-gaussian_tc"] == ranking.unsupervised["-mean_mi"] == [0, 0], "nothing to depend on"
+    assert all(value is not None for value in ranking.unsupervised["udr_lasso"])
+
+
 def test_one_run_is_no_ranking(tmp_path: Path) -> None:
     scored(tmp_path / "0", 0.1)
     with pytest.raises(UnbraidError, match="1 finished run"):

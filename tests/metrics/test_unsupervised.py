@@ -44,6 +44,13 @@ def test_mean_pairwise_information() -> None:
     assert unsupervised(rep(codes), RNG).parts["mutual_information"] == pytest.approx(np.mean(slow))
 
 
+def test_one_latent_depends_on_nothing() -> None:
+    codes = np.random.default_rng(0).normal(size=(100, 1))
+    result = unsupervised(rep(codes, factors(100)), RNG)
+    assert result.score == result.parts["mutual_information"] == 0
+    assert result.matrices["covariance"] == pytest.approx(np.var(codes, ddof=1)[None, None])
+
+
 def test_uncorrelated_codes_score_0() -> None:
     result = unsupervised(rep(UNIT), RNG)
     assert [result.score, *result.parts.values()] == pytest.approx([0] * 4, abs=1e-9)

@@ -25,7 +25,7 @@ def unsupervised(rep: Representation, rng: np.random.Generator, *, points: int =
     nats, the most that rounding can tell. Matrices: covariance and mutual_information [L, L].
     """
     codes, _ = draw(rep, rng, points)
-    covariance = np.cov(codes, rowvar=False)
+    covariance = np.atleast_2d(np.cov(codes, rowvar=False))  # of one latent NumPy makes a number
     active = np.flatnonzero(np.ptp(codes, axis=0) > 0)
     sds = np.sqrt(np.diag(covariance)[active])
     part = covariance[np.ix_(active, active)]
@@ -42,7 +42,7 @@ def unsupervised(rep: Representation, rng: np.random.Generator, *, points: int =
         {
             "wasserstein": wasserstein,
             "wasserstein_norm": wasserstein / trace if trace > 0 else 0.0,
-            "mutual_information": float(pairs.mean()),
+            "mutual_information": float(pairs.mean()) if pairs.size else 0.0,
         },
         {"covariance": covariance, "mutual_information": mi},
     )
