@@ -261,7 +261,10 @@ def _check_ranges(config: Config) -> None:
         value = _least(config.options[name])
         if value < 0 or (value == 0 and name == "sigma"):
             raise UnbraidError(f"{name} must be {least_value}, not {value:g}")
-    for name in ("adam_beta1", "adam_beta2", "rmsprop_decay", "momentum"):
+    for name in ("adam_eps", "adagrad_start", "weight_decay"):
+        if name in config.options and float(config.options[name]) < 0:
+            raise UnbraidError(f"{name} must not be negative, and {config.options[name]} is")
+    for name in ("adam_beta1", "adam_beta2", "rmsprop_decay", "momentum", "muon_momentum"):
         if name in config.options and not 0 <= float(config.options[name]) < 1:
             raise UnbraidError(f"{name} must be at least 0 and below 1, not {config.options[name]}")
     if isinstance(config.lr, float) and config.lr <= 0:
