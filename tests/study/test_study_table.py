@@ -9,6 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from unbraid import runs
+from unbraid.cli import main
 from unbraid.config import resolve
 from unbraid.errors import UnbraidError
 from unbraid.files import write_json
@@ -94,6 +95,12 @@ class TestFiles:
         assert columns == ["run", "beta", "mig", "reconstruction", "seconds"]
         assert rows == [["b", 4, 0.1, 20, 1.5], ["a", 1, 0.3, 30, 1.5]]
 
+    def test_what_cannot_be_kept_is_shown(self, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (out / folders.TABLE).mkdir()  # as little writable as in a study of somebody else's
+        assert main(["table", str(out)]) == 0
+        said = capsys.readouterr().out
+        assert "reconstruction" in said and f"the table is not kept in {out / folders.TABLE}: " in said
+
 
 class TestOrder:
     @pytest.mark.parametrize(
@@ -133,6 +140,36 @@ class TestWhere:
     )
     def test_keeps(self, out: Path, condition: str, kept: str) -> None:
         assert "".join(names(where(table.rows(out), condition))) == kept
+
+    @pytest.mark.parametrize(
+        ("condition", "kept"),
+        [
+            ("beta>0", "ab"),
+            ("beta<=4", "ab"),
+            ("beta>a", ""),
+            ("beta==4", "b"),
+            ("beta!=4", "as"),
+            ("beta=='linear(0, 1, steps=40)'", "s"),
+        ],
+    )
+    def test_a_schedule_is_neither_above_nor_below_a_number(self, tmp_path: Path, condition: str, kept: str) -> None:
+        for name, beta in (("a", 1), ("b", 4), ("s", "linear(0, 1, steps=40)")):
+            run(tmp_path, name, beta=beta)
+        assert "".join(names(where(table.rows(tmp_path), condition))) == kept
+
+    @pytest.mark.parametrize(
+        ("condition", "kept"),
+        [
+            ('x=="a and b"', "1"),
+            ("x=='a and b' and y==1", "1"),
+            ("y>0 and x=='a and b'", "1"),
+            ('x!="a and b" and y>1', "2"),
+            ("x==it's and y==2", "2"),
+        ],
+    )
+    def test_the_word_and_within_quotes_is_of_the_value(self, condition: str, kept: str) -> None:
+        rows = [{"run": "1", "x": "a and b", "y": 1}, {"run": "2", "x": "it's", "y": 2}]
+        assert "".join(names(where(rows, condition))) == kept
 
     @pytest.mark.parametrize(
         "condition",

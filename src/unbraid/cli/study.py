@@ -88,7 +88,7 @@ def table(parser: argparse.ArgumentParser) -> None:
 
 def _run_table(chosen: argparse.Namespace) -> None:
     from unbraid import tables
-    from unbraid.study import filtering, table
+    from unbraid.study import filtering, folders, table
 
     rows = table.rows(chosen.study)
     if chosen.where:
@@ -100,8 +100,11 @@ def _run_table(chosen: argparse.Namespace) -> None:
         table.write_csv(path, rows)
         print(f"{path}: {len(rows)} rows")
     else:
-        table.write(chosen.study)
         tables.show(*table.shown(rows))
+        try:
+            table.write(chosen.study)
+        except OSError as error:  # such as a study of somebody else's
+            tables.say(f"the table is not kept in {chosen.study / folders.TABLE}: {error.strerror or error}")
 
 
 def select(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 }
 _COMPARISON = re.compile(r"""\s*([\w.]+)\s*(==|!=|<=|>=|<|>|=)\s*("[^"]*"|'[^']*'|[^\s=<>!]+)\s*""")
 
+_AND = re.compile(r"""\band\b(?=(?:[^"']|"[^"]*"|'[^']*')*$)""")  # where whole quotes follow, it is in none
+_EQUALITY = (operator.eq, operator.ne)
+
 
 def where(table: Sequence[Row], condition: str) -> list[Row]:
     """The rows for which all comparisons of `condition`, joined by `and`, hold; a row without the value is left out.
@@ -27,7 +30,7 @@ def where(table: Sequence[Row], condition: str) -> list[Row]:
     """
     if not table:
         return []
-    tests = [_test(part, table) for part in re.split(r"\band\b", condition)]
+    tests = [_test(part, table) for part in _AND.split(condition)]
     return [row for row in table if all(test(row) for test in tests)]
 
 
@@ -52,6 +55,8 @@ def _test(text: str, table: Sequence[Row]) -> Callable[[Row], bool]:
             return compare(str(there).lower(), value.lower())
         if isinstance(there, int | float) and number is not None:
             return compare(there, number)
+        if kinds & {int, float} and compare not in _EQUALITY:
+            return False  # a number beside schedules has no order with their text
         return compare(str(there), value)
 
     return test
