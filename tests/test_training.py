@@ -246,6 +246,12 @@ class TestOneFolderOneRun:
         assert {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()} == before
         assert run.config.section("objective") == {"beta": 2.0}
 
+    def test_a_name_that_is_no_text(self, tmp_path: Path) -> None:
+        """A file system may hold any bytes, which Python reads as surrogates; safetensors does not."""
+        with pytest.raises(UnbraidError, match="has bytes in its name that are no UTF-8: choose another name"):
+            small_run("beta_vae", tmp_path / "r\udcff")
+        assert not list(tmp_path.iterdir())
+
     def test_a_file_in_the_way(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(UnbraidError, match="cannot write the run folder"):

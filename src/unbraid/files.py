@@ -102,6 +102,14 @@ def refuse_device(path: Path) -> None:
         raise UnbraidError(f"{path} is a pipe or a device: give a file")
 
 
+def refuse_bytes(path: Path) -> None:
+    """Raises UnbraidError where the name of `path` is no UTF-8: weights of such a name can be written and not read."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UnbraidError(f"{path} has bytes in its name that are no UTF-8: choose another name") from None
+
+
 def read_at_most(path: Path, limit: int, kind: str) -> bytes:
     """The content of a file of at most `limit` bytes; raises UnbraidError where it is longer, as a device can be."""
     with path.open("rb") as stream:

@@ -19,6 +19,7 @@ def locked(folder: Path) -> Iterator[None]:
     """One process a run folder."""
     from filelock import FileLock, Timeout
 
+    files.refuse_bytes(folder)
     lock = FileLock(folder / runs.LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)

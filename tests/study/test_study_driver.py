@@ -192,6 +192,11 @@ class TestAgain:
         assert (tmp_path / "theirs" / runs.CONFIG).read_text() == "of: another program\n"
         assert (tmp_path / "notes.txt").exists() and not (tmp_path / "set-aside").exists()
 
+    def test_a_folder_whose_name_is_no_text_is_refused_before_anything_is_written(self, tmp_path: Path) -> None:
+        with pytest.raises(UnbraidError, match="has bytes in its name that are no UTF-8"):
+            study(tmp_path / "s\udcff", SHORT)
+        assert not list(tmp_path.iterdir())
+
     def test_an_unknown_engine(self, tmp_path: Path) -> None:
         with pytest.raises(UnbraidError, match='no engine called "rai"; did you mean "ray"'):
             study(tmp_path, engine="rai")

@@ -24,6 +24,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """One driver a study folder; raises UnbraidError that names the other where there is one."""
     from filelock import FileLock, Timeout
 
+    files.refuse_bytes(folder)
     lock = FileLock(folder / _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
