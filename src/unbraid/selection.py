@@ -30,7 +30,8 @@ def rank(study: Path, *, seed: int = 0, show: bool = False) -> Ranking:
 
     Runs are compared within groups of equal settings but for the seed; a run alone in its group has no UDR. Beside it
     stand the ELBO (higher is better) and the negative Gaussian total correlation and mean pairwise information of the
-    codes. Raises UnbraidError where there are not two finished runs on one data set.
+    codes: of runs on different data these do not compare, while UDR does, for a group shares its data. Raises
+    UnbraidError where there are not two finished runs.
     """
     folders = sorted(file.parent for file in study.rglob(runs.CONFIG) if runs.state(file.parent) == "finished")
     if len(folders) < 2:
