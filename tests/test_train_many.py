@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from small_runs import COMMON, Clock, Eventful, log_rows, same_run, squares
 
-from unbraid import runs, training
+from unbraid import optimizers, runs, training
 from unbraid.config import Config, resolve
 from unbraid.errors import UnbraidError
 from unbraid.objectives import OBJECTIVES
@@ -110,6 +111,33 @@ def test_one_optimizer_for_all_steps_as_each_its_own(objective: str) -> None:
         found, expected = ours.checkpoint(), theirs.checkpoint()
         assert found.keys() == expected.keys()
         assert all(torch.allclose(found[name], expected[name], rtol=1e-4, atol=1e-6) for name in found)
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["ours", "torch"])
+def test_members_whose_stack_is_dissolved_count_their_steps_alone(monkeypatch: pytest.MonkeyPatch, fused: bool) -> None:
+    """As when one of them diverges, and those left become a program of their own."""
+    if fused:  # as on CUDA
+        monkeypatch.setattr(optimizers, "_fused_adam", partial(torch.optim.Adam, lr=0.0, fused=True))
+    configs = [config(objective="factor_vae", seed=seed) for seed in range(4)]
+    members, apart = ([Trainer(each, squares(), torch.device("cpu")) for each in configs] for _ in range(2))
+
+    def steps(trainer: Trainer) -> set[float]:
+        return {float(value) for name, value in trainer.checkpoint().items() if name.endswith(".step")}
+
+    step = 0
+    for left in (4, 3, 1):
+        joined, other = Stack(members[:left]), Stack(apart[:left])
+        for number in range(5):
+            if number == 3:
+                joined.join()
+            joined.step(step)
+            other.step(step)
+            step += 1
+        assert len(joined.optimizers()) == 2
+        assert all(steps(member) == {step} for member in members[:left])
+    found, expected = members[0].checkpoint(), apart[0].checkpoint()
+    assert all(torch.allclose(found[name], expected[name], rtol=1e-4, atol=1e-6) for name in expected)
+    assert [steps(member) for member in members] == [{15}, {10}, {10}, {5}]
 
 
 def test_rates_or_clips_of_their_own_keep_optimizers_apart() -> None:

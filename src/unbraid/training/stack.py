@@ -85,6 +85,8 @@ class Stack:
                     columns.setdefault(key, []).append(parameter)
             self.stacked[name] = {key: _views(column) for key, column in columns.items()}
         self._joint: list[Optimizer] = []
+        for member in members:
+            _count_alone(member)
         sources = [member.source for member in members]  # members of one source see the same images and noise
         self.streams = {source: sources.index(source) for source in sources}
         self._stream_of = [list(self.streams).index(source) for source in sources]
@@ -156,7 +158,8 @@ class Stack:
     def join(self) -> None:
         """From now on one optimizer steps the stacked weights of all, where no clip and no rate sets them apart.
 
-        Its state is the members' own, stacked; it must be there already.
+        Its state is the members' own, stacked; it must be there already. The members have its counts of steps as
+        theirs, so that a checkpoint of one is right at any time and no step copies them; `_count_alone` ends that.
         """
         first = self.members[0]
         if any(member.config.clip or member.config.lr != first.config.lr for member in self.members):
@@ -202,6 +205,14 @@ class Stack:
         if weights is None:
             return None
         return lambda z: functional_call(self.networks["aux"], dict(weights), (z,))
+
+
+def _count_alone(member: Trainer) -> None:
+    """Gives the member counts of steps of its own, where an optimizer of many before had one count for all of them."""
+    for optimizer, _ in member.optimizers:
+        for state in optimizer.state.values():
+            if "step" in state:
+                state["step"] = state["step"].clone()
 
 
 def _views(parameters: Sequence[torch.nn.Parameter]) -> Tensor:
