@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from unbraid.data import from_arrays
 from unbraid.data.balls import balls
 from unbraid.errors import UnbraidError
 from unbraid.information import entropy, equal_width_bins, mutual_information
+from unbraid.metrics import METRICS, Result
 from unbraid.runs import Run
 from unbraid.types import Dataset
 
@@ -220,6 +222,15 @@ class TestScores:
         run = Run(blank.path, blank.config, blank.facts, blank.model, squares())
         found = evaluate.score_run(run, ["mig", "sap", "factor_vae", "beta_vae", "unsupervised", "modularity", "irs"])
         assert found["mig"].score == 0 and all(math.isfinite(result.score) for result in found.values())
+
+    @pytest.mark.parametrize("broken", [Result(math.nan), Result(0.5, {"part": math.inf})])
+    def test_a_score_that_is_no_number_is_named_and_takes_no_other_along(
+        self, oracle: Oracle, monkeypatch: pytest.MonkeyPatch, broken: Result
+    ) -> None:
+        monkeypatch.setitem(METRICS, "sap", replace(METRICS["sap"], function=lambda rep, rng: broken))
+        with pytest.raises(UnbraidError, match="NaN or infinity came out of sap: all other scores are kept"):
+            evaluate.score_run(oracle, ["mig", "sap", "modularity"])
+        assert runs.read_scores(oracle.path)["metrics"].keys() == {"mig", "modularity"}
 
     @pytest.mark.parametrize(
         ("name", "sentence"),

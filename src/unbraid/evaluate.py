@@ -239,7 +239,8 @@ def score_run(
 
     `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known.
     Scores of earlier calls with the same seed and points stay in the file; another begins a new one. `points` images
-    are encoded, 0 means every one, of `dataset`, by default the one that the run was trained on.
+    are encoded, 0 means every one, of `dataset`, by default the one that the run was trained on. Raises UnbraidError
+    where a score is NaN or infinite, once all others are written.
     """
     dataset = run.data if dataset is None else dataset
     own: list[str] = list(_OF_A_RUN)
@@ -261,7 +262,13 @@ def score_run(
             share = encoded / (time.perf_counter() - began)
             print(f"encoding took {encoded:.0f} s, {share:.0%} of the time", file=sys.stderr)  # noqa: T201
     found |= {name: _OF_A_RUN[name](run, dataset, seed, rep) for name in own}
-    runs.write_scores(run.path, found, seed, points)
+    kept = {name: result for name, result in found.items() if result.finite}
+    runs.write_scores(run.path, kept, seed, points)
+    if lost := ", ".join(name for name in found if name not in kept):
+        raise UnbraidError(
+            f"NaN or infinity came out of {lost}: all other scores are kept in {run.path / runs.SCORES}, so leave it "
+            f"out, or try another seed"
+        )
     return found
 
 

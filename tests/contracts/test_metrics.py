@@ -108,6 +108,22 @@ def test_a_sample_without_test_rows_and_a_population_are_scored_too(name: str) -
             assert score == pytest.approx(0, abs=0.05)
 
 
+@pytest.mark.parametrize("population", [True, False])
+@pytest.mark.parametrize("name", METRICS)
+def test_a_value_that_one_row_has_is_scored_with_every_seed(name: str, population: bool) -> None:
+    """Most draws from the population miss the row, and so do two thirds of a sample now and then."""
+    cells = np.c_[np.tile(GRID[:, :2], (60 if population else 1, 1)), np.zeros(18_000 if population else 300, np.int64)]
+    cells[5, 2] = 1
+    codes = cells + 0.1 * np.random.default_rng(0).normal(size=cells.shape)
+    logvar = np.full(codes.shape, -6.0)
+    rep = Representation(frozen(codes), frozen(cells), (3, 4, 2), population=population, logvar=frozen(logvar))
+    for seed in range(3):
+        found = results(rep, [name], seed)[name]
+        assert found.finite
+        if METRICS[name].higher_is_better:
+            assert -1e-9 <= found.score <= 1 + 1e-9
+
+
 @pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.needs == "any"])
 def test_continuous_factors_are_scored_where_the_table_says_so(name: str) -> None:
     rng = np.random.default_rng(2)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from metric_cases import GRID, SIZES, UNIT, rep
 
-from unbraid.metrics.sampling import RowsByValue, discrete_factors, draw, fit_and_test, points, rounds
+from unbraid.metrics.sampling import RowsByValue, discrete_factors, draw, fit_and_test, points, rounds, rows
 from unbraid.types import Representation
 
 POPULATION = Representation(UNIT, GRID, SIZES, population=True)
@@ -14,6 +14,19 @@ def test_a_population_is_drawn_from_and_a_sample_taken_whole() -> None:
     assert np.array_equal(codes, UNIT[factors @ [20, 5, 1]])  # rows stay together
     assert np.bincount(factors[:, 1]) / 5_000 == pytest.approx(0.25, abs=0.03)
     assert np.array_equal(draw(rep(UNIT), np.random.default_rng(0), 7)[0], UNIT)
+
+
+def test_a_factor_that_varies_in_a_population_varies_in_every_draw() -> None:
+    """Values that one row of 20,000 has are in few draws of 100 rows; without them a factor would have no entropy."""
+    place = np.arange(20_000)
+    rare = np.c_[place == 7, place % 3, np.where(place == 8, 5, 2)].astype(np.int64)
+    whole = Representation(rare.astype(np.float64), rare, (2, 3, 6), population=True)
+    for seed in range(20):
+        chosen = rows(whole, np.random.default_rng(seed), 100)
+        assert 100 <= len(chosen) <= 102
+        assert np.ptp(rare[chosen], axis=0).all()
+    plain = rows(POPULATION, np.random.default_rng(0), 100)
+    assert np.array_equal(plain, np.random.default_rng(0).integers(120, size=100))
 
 
 def test_points_of_a_population_are_as_many_as_published() -> None:

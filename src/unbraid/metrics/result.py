@@ -15,6 +15,12 @@ class Result:
     parts: Mapping[str, float] = field(default_factory=dict)
     matrices: Mapping[str, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def finite(self) -> bool:
+        """Whether all of it are numbers, as JSON asks for."""
+        numbers = np.isfinite([self.score, *self.parts.values()]).all()
+        return bool(numbers) and all(bool(np.isfinite(matrix).all()) for matrix in self.matrices.values())
+
 
 @dataclass(frozen=True)
 class Metric:

@@ -9,10 +9,20 @@ from unbraid.types import Representation
 
 
 def rows(rep: Representation, rng: np.random.Generator, points: int = 10_000) -> np.ndarray:
-    """int64 [n]: `points` rows of a population, drawn with replacement; else every row."""
-    if rep.population:
-        return rng.integers(len(rep.codes), size=points)
-    return np.arange(len(rep.codes))
+    """int64 [n]: `points` rows of a population, drawn with replacement; else every row.
+
+    A factor of which all drawn rows have the same value, since its others are rare, gets one row more, of another
+    value. Constant, it would have no entropy to share out and no classes to tell apart, and whether a score is a
+    number would hang on the seed.
+    """
+    if not rep.population:
+        return np.arange(len(rep.codes))
+    chosen = rng.integers(len(rep.codes), size=points)
+    for factor in rep.factors.T:
+        drawn = factor[chosen]
+        if drawn.min() == drawn.max():
+            chosen = np.append(chosen, rng.choice(np.flatnonzero(factor != drawn[0])))
+    return chosen
 
 
 def draw(rep: Representation, rng: np.random.Generator, points: int = 10_000) -> tuple[np.ndarray, np.ndarray]:
