@@ -58,6 +58,24 @@ def test_noise_and_constants_are_guessed() -> None:
     assert noise == pytest.approx(1 / 3, abs=0.08)
 
 
+@pytest.mark.parametrize("values", [(3, 10, 300), (3, 10, 30), (2, 100, 1_500)])
+def test_noise_is_guessed_where_few_rows_have_a_value(values: tuple[int, ...]) -> None:
+    """A row paired with itself differs by nothing: the rarer a factor's values, the more that gave it away."""
+    found = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        factors = rng.integers(values, size=(1_500, 3))
+        found.append(beta_vae(rep(rng.normal(size=(1_500, 4)), factors), rng, train=3_000, test=3_000).score)
+    assert np.mean(found) == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_values_of_one_row_each_make_no_pair() -> None:
+    numbered = np.c_[np.arange(120), GRID[:, 0], GRID[:, 1]]
+    assert beta_vae(rep(UNIT, numbered), np.random.default_rng(0), **FEW).score == 1  # the two others are told apart
+    alone = beta_vae(rep(UNIT, numbered[:, :2]), np.random.default_rng(0), **FEW)
+    assert (alone.score, alone.parts) == (0.5, {"train_accuracy": 0.5})
+
+
 def test_a_sample_is_tested_on_rows_it_was_not_fitted_on() -> None:
     given = Representation(UNIT, GRID, SIZES, test_codes=np.zeros_like(UNIT), test_factors=GRID)
     result = beta_vae(given, np.random.default_rng(0), **FEW)

@@ -77,6 +77,17 @@ def test_no_active_latent_scores_0() -> None:
     assert result(0.01 * UNIT, min_sd=0.001).score == 1
 
 
+def test_a_value_that_one_row_has_casts_no_vote() -> None:
+    """All latents stand still in such a batch, and the first of them would stand for the factor, noise or not."""
+    rng = np.random.default_rng(0)
+    numbered = np.c_[np.arange(1_500), rng.integers(2, size=(1_500, 2))]
+    found = factor_vae(rep(rng.normal(size=(1_500, 4)), numbered), rng, **FEW)
+    assert not found.matrices["votes"][:, 0].any()
+    assert found.score == pytest.approx(0.5, abs=0.1)  # the two other factors are guessed
+    nothing = factor_vae(rep(rng.normal(size=(9, 2)), np.c_[np.arange(9), np.arange(9)]), rng, **FEW)
+    assert (nothing.score, nothing.parts["train_accuracy"]) == (0.5, 0.5)
+
+
 def test_a_sample_is_tested_on_rows_it_was_not_fitted_on() -> None:
     swapped = Representation(UNIT, GRID, SIZES, test_codes=UNIT[:, [1, 2, 0]], test_factors=GRID)
     found = factor_vae(swapped, np.random.default_rng(0), **FEW)

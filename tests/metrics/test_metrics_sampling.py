@@ -65,6 +65,28 @@ def test_rows_that_share_a_value_are_drawn_evenly(factor: int) -> None:
     assert np.bincount(drawn.ravel(), minlength=120) / drawn.size == pytest.approx(1 / 120, abs=0.0015)
 
 
+def test_pairs_are_two_rows_of_a_value_and_each_such_pair_is_as_likely_for_a_row() -> None:
+    """Values 0 and 5 occur three times and twice; 2 and 7 once, and so can make no pair."""
+    values = np.array([[0], [5], [2], [0], [5], [0], [7]])
+    first, second = RowsByValue(values).draw_pairs(0, (5_000, 4), np.random.default_rng(0))
+    table = np.zeros((7, 7))
+    np.add.at(table, (first, second), 1 / first.size)
+    expected = np.zeros((7, 7))
+    for same in ([0, 3, 5], [1, 4]):
+        expected[np.ix_(same, same)] = 1 / 5 / (len(same) - 1)
+    np.fill_diagonal(expected, 0)
+    assert table == pytest.approx(expected, abs=0.01)
+
+
+def test_a_value_seen_once_is_not_held() -> None:
+    values = np.c_[[0, 5, 2, 0, 5, 0, 7], np.arange(7)]
+    index = RowsByValue(values)
+    assert index.shared == [0]
+    held = values[index.draw_sharing(0, (1_000, 3), np.random.default_rng(0)), 0]
+    assert set(held.ravel()) == {0, 5}
+    assert list(rounds(RowsByValue(values[:, 1:]).shared, 9, np.random.default_rng(0))) == []
+
+
 def test_values_are_held_as_often_as_they_occur() -> None:
     skewed = np.array([[0]] * 90 + [[1]] * 10)
     drawn = RowsByValue(skewed).draw_sharing(0, (5_000, 2), np.random.default_rng(0))
@@ -79,7 +101,7 @@ def test_continuous_factors_are_binned_and_discrete_ones_kept() -> None:
 
 
 def test_rounds_make_up_all_points_evenly() -> None:
-    pieces = list(rounds(4, 10_000, np.random.default_rng(0), at_once=300))
+    pieces = list(rounds(range(4), 10_000, np.random.default_rng(0), at_once=300))
     assert sum(count for _, count in pieces) == 10_000
     assert max(count for _, count in pieces) == 300
     for factor in range(4):

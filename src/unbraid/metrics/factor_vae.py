@@ -13,7 +13,7 @@ def _votes(
     """int64 [L, F]: how often each latent varied least, for its size, while each factor was held."""
     index = RowsByValue(factors)
     votes = np.zeros((codes.shape[1], factors.shape[1]), np.int64)
-    for factor, count in rounds(factors.shape[1], points, rng):
+    for factor, count in rounds(index.shared, points, rng):
         drawn = codes[index.draw_sharing(factor, (count, batch), rng)]  # [count, batch, L]
         least = (drawn.var(axis=1, ddof=1) / variances).argmin(axis=1)
         votes[:, factor] += np.bincount(least, minlength=len(votes))
@@ -37,8 +37,9 @@ def factor_vae(
     2018, section 4).
 
     Protocol: Var(c_j) from 10,000 points (ddof 1); latents with a standard deviation below 0.05 are left out; 10,000
-    votes to fit, 5,000 to test, as in Locatello et al. 2019. Of a sample, test votes come from other rows. Range 1/F
-    (guessing) to 1, and 0 where no latent is active. Failings: a factor spread over two latents costs nothing, nor does
+    votes to fit, 5,000 to test, as in Locatello et al. 2019. Of a sample, votes hold values that two rows or more have,
+    and test votes come from other rows. Range 1/F (guessing, and where the rows have no such values to fit on or to
+    test with) to 1, and 0 where no latent is active. Failings: a factor spread over two latents costs nothing, nor does
     a latent that also leaks other factors as long as it varies least; the threshold presumes the scale of a VAE's
     codes; without it, a constant latent would win every vote. Parts: train_accuracy, active latents. Matrices: votes
     [L, F] of the fit.
@@ -53,5 +54,8 @@ def factor_vae(
     tested = _votes(test_codes[:, active], test_factors, variances[active], test, batch, rng)
     named = np.arange(len(active)), fitted.argmax(axis=1)
     votes[active] = fitted
-    parts = {"train_accuracy": float(fitted[named].sum() / fitted.sum()), "active": float(len(active))}
-    return Result(float(tested[named].sum() / tested.sum()), parts, {"votes": votes})
+    seen, unseen = (
+        float(cast[named].sum() / cast.sum()) if fitted.any() and cast.any() else 1 / factors.shape[1]
+        for cast in (fitted, tested)
+    )
+    return Result(unseen, {"train_accuracy": seen, "active": float(len(active))}, {"votes": votes})

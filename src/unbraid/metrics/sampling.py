@@ -1,6 +1,6 @@
 """Which rows a metric looks at: published numbers of points from a whole data set, every row of a sample."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -93,21 +93,52 @@ class RowsByValue:
             if count:
                 yield self._order[factor][start : start + count]
 
-    def draw(self, factor: int, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """int64, the shape of `values`: for each value a row that has it in `factor`, uniformly among those rows."""
-        return self._order[factor][self._starts[factor][values] + rng.integers(self._counts[factor][values])]
+    @property
+    def shared(self) -> list[int]:
+        """The factors with a value that two rows have; a value seen once can be held in one image alone."""
+        return [factor for factor, counts in enumerate(self._counts) if counts.max() > 1]
+
+    def draw_pairs(
+        self, factor: int, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Two int64 [*shape]: rows with a value of `factor` that others have too, and for each another one of these.
+
+        A row beside itself would differ by nothing in any latent, most often where values are rare: that alone would
+        give the factor away, whatever the codes.
+        """
+        values, place = self._draw_members(factor, shape, rng)
+        starts, counts = self._starts[factor][values], self._counts[factor][values]
+        other = (place + 1 + rng.integers(counts - 1)) % counts
+        return self._order[factor][starts + place], self._order[factor][starts + other]
 
     def draw_sharing(self, factor: int, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """int64 [*shape]: rows that share one value of `factor` along the last axis.
 
-        The value is that of a random row, so it follows the factor's own distribution: uniform on a grid.
+        The value is that of a random row, so it follows the factor's own distribution: uniform on a grid. One that a
+        single row has is not held: that row alone varies in no latent, whatever the codes.
         """
-        values = self.factors[rng.integers(len(self.factors), size=shape[:-1]), factor]
-        return self.draw(factor, np.broadcast_to(values[..., None], shape), rng)
+        values, _ = self._draw_members(factor, shape[:-1], rng)
+        values = np.broadcast_to(values[..., None], shape)
+        return self._order[factor][self._starts[factor][values] + rng.integers(self._counts[factor][values])]
+
+    def _draw_members(
+        self, factor: int, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Random rows among those whose value others have too: (value, place among the rows of that value)."""
+        counts = self._counts[factor]
+        ends = np.cumsum(np.where(counts > 1, counts, 0))
+        drawn = rng.integers(ends[-1], size=shape)
+        values = np.searchsorted(ends, drawn, side="right")
+        return values, drawn - (ends - counts)[values]
 
 
-def rounds(factors: int, points: int, rng: np.random.Generator, at_once: int = 500) -> Iterator[tuple[int, int]]:
+def rounds(
+    factors: Sequence[int], points: int, rng: np.random.Generator, at_once: int = 500
+) -> Iterator[tuple[int, int]]:
     """(factor, count) pairs: `points` points, the factor of each drawn uniformly, in pieces small enough for memory."""
-    for factor, count in enumerate(rng.multinomial(points, np.full(factors, 1 / factors))):
+    if not factors:
+        return
+    counts = rng.multinomial(points, np.full(len(factors), 1 / len(factors)))
+    for factor, count in zip(factors, counts, strict=True):
         for done in range(0, count, at_once):
             yield factor, min(at_once, count - done)
