@@ -15,6 +15,7 @@ from unbraid.information import (
     joint_histogram,
     mixture_entropy,
     mutual_information,
+    quantile_bins,
 )
 
 indices = hnp.arrays(np.int64, (30, 2), elements=st.integers(0, 4))
@@ -31,6 +32,22 @@ def test_bins_are_those_of_a_numpy_histogram(seed: int, bins: int) -> None:
 def test_the_largest_value_is_in_the_last_bin_and_whole_numbers_keep_apart() -> None:
     assert equal_width_bins(np.arange(21.0)[:, None], 20)[:, 0].tolist() == [*range(20), 19]
     assert len(np.unique(equal_width_bins(np.arange(13.0)[:, None], 20))) == 13
+
+
+@given(st.integers(0, 10**6), st.sampled_from([2, 20, 33]))
+def test_quantile_bins_hold_equally_many_whatever_the_shape(seed: int, bins: int) -> None:
+    values = np.random.default_rng(seed).normal(size=(200, 2))
+    binned = quantile_bins(values, bins)
+    assert np.array_equal(binned, quantile_bins(np.exp(values), bins))
+    for column, own in zip(values.T, binned.T, strict=True):
+        assert (np.diff(own[column.argsort()]) >= 0).all()
+        assert np.ptp(np.bincount(own, minlength=bins)) <= 1
+
+
+def test_equal_values_share_a_quantile_bin() -> None:
+    values = np.r_[np.zeros(60), np.arange(1.0, 41)]
+    assert np.bincount(quantile_bins(values[:, None], 4)[:, 0]).tolist() == [0, 0, 75, 25]
+    assert len(np.unique(quantile_bins(np.full((9, 1), 0.1), 4))) == 1
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -3e8, 1e300])

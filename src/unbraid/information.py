@@ -18,6 +18,16 @@ def equal_width_bins(values: np.ndarray, bins: int = 20) -> np.ndarray:
     return binned
 
 
+def quantile_bins(values: np.ndarray, bins: int = 20) -> np.ndarray:
+    """int64 [N, K] in 0..bins-1: each column of `values` [N, K] cut into `bins` intervals of equally many values.
+
+    Equal values share a bin, so fewer and uneven ones are left where many are equal.
+    """
+    edges = np.quantile(values, np.arange(1, bins) / bins, axis=0)
+    columns = [np.searchsorted(edge, column, side="right") for edge, column in zip(edges.T, values.T, strict=True)]
+    return np.stack(columns, axis=1)
+
+
 def joint_histogram(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """int64 [A, B]: how often each pair of values occurs in two vectors [N] of indices from 0."""
     rows, columns = int(first.max()) + 1, int(second.max()) + 1

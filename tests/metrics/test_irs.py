@@ -58,6 +58,16 @@ def test_a_gap_between_indices_is_seen_by_the_bins() -> None:
     assert score(codes, factors, ["irs"])["irs"] == pytest.approx(slow_irs(rep(codes, factors)), abs=1e-9)
 
 
+def test_the_shape_of_a_continuous_factor_does_not_matter() -> None:
+    """Of equal widths the tail of a skewed factor has bins of one point, which moves by nothing, noise or not."""
+    rng = np.random.default_rng(0)
+    normal, noise = rng.normal(size=(2_000, 3)), rng.normal(size=(2_000, 4))
+    even, skewed = (score(noise, factors, ["irs"])["irs"] for factors in (normal, np.exp(2 * normal)))
+    assert skewed == pytest.approx(even, abs=1e-9)
+    assert skewed < 0.45
+    assert score(np.exp(normal), np.exp(normal), ["irs"])["irs"] > 0.95
+
+
 def test_constant_latents_weigh_nothing() -> None:
     constant = np.full(len(UNIT), 0.1)
     result = irs(rep(np.c_[constant, UNIT]), RNG)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metric_cases import GRID, RNG, UNIT, random_rep, rep, slow_information
 
-from unbraid.metrics import modularity
+from unbraid.metrics import modularity, score
 
 
 @given(st.integers(0, 10**6))
@@ -32,3 +32,12 @@ def test_known_codes() -> None:
 def test_a_latent_without_information_scores_0() -> None:
     assert modularity(rep(np.c_[UNIT, np.full(len(UNIT), 0.1)]), RNG).score == pytest.approx(0.75)
     assert modularity(rep(np.full((len(GRID), 2), 0.1)), RNG).score == 0
+
+
+def test_noise_knows_of_no_continuous_factor_more_than_of_another() -> None:
+    """Of equal widths it did: of few bins in use, as a skewed factor leaves, fewer errors are counted."""
+    rng = np.random.default_rng(0)
+    normal, noise = rng.normal(size=(2_000, 3)), rng.normal(size=(2_000, 5))
+    skewed = np.exp(normal * [0.1, 1, 2])
+    assert score(noise, skewed, ["modularity"])["modularity"] < 0.3
+    assert score(normal, skewed, ["modularity"])["modularity"] > 0.95

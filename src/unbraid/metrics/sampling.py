@@ -1,11 +1,13 @@
 """Which rows a metric looks at: published numbers of points from a whole data set, every row of a sample."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from unbraid.information import equal_width_bins
 from unbraid.types import Representation
+
+Cut = Callable[[np.ndarray, int], np.ndarray]  # (values [N, K], bins) -> int64 [N, K]
 
 
 def rows(rep: Representation, rng: np.random.Generator, points: int = 10_000) -> np.ndarray:
@@ -31,12 +33,14 @@ def draw(rep: Representation, rng: np.random.Generator, points: int = 10_000) ->
     return rep.codes[chosen], rep.factors[chosen]
 
 
-def discrete_factors(factors: np.ndarray, factor_sizes: tuple[int | None, ...], bins: int = 20) -> np.ndarray:
-    """int64 [N, F]: value indices as they are, continuous factors in `bins` bins of equal width."""
+def discrete_factors(
+    factors: np.ndarray, factor_sizes: tuple[int | None, ...], bins: int = 20, cut: Cut = equal_width_bins
+) -> np.ndarray:
+    """int64 [N, F]: value indices as they are, continuous factors cut into `bins` bins, by default of equal width."""
     continuous = [size is None for size in factor_sizes]
     indices = np.where(continuous, 0, factors).astype(np.int64)
     if any(continuous):
-        indices[:, continuous] = equal_width_bins(factors[:, continuous], bins)
+        indices[:, continuous] = cut(factors[:, continuous], bins)
     return indices
 
 
