@@ -107,6 +107,26 @@ def test_mixtures_agree_with_the_density_added_up_point_by_point(count: int, nar
     assert mixture_entropy(mean, sd) == pytest.approx(surprise.sum() * (line[1] - line[0]), abs=2e-3)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_spikes_as_narrow_as_is_allowed_have_the_entropy_of_the_choice_besides_their_own(seed: int) -> None:
+    """Between two points of the grid a spike is shared by both, which must not widen it."""
+    mean = 5.0 * np.arange(32) + np.random.default_rng(seed).uniform(size=32)
+    sd = np.ptp(mean) / 1_990
+    assert mixture_entropy(mean, np.full(32, sd)) == pytest.approx(math.log(32) + gaussian_entropy(sd), abs=2e-3)
+
+
+def test_widths_between_those_of_the_ladder() -> None:
+    """A Gaussian shared by two widths has the right variance but longer tails; the steps are small enough for it."""
+    line = np.linspace(-8, 9, 40_001)
+    for between in np.linspace(1, 1.5, 12):
+        sds = np.array([0.001, 0.04 * between])
+        density = sum(np.exp(-0.5 * ((line - m) / s) ** 2) / s for m, s in zip([0, 0.5], sds, strict=True))
+        density /= 2 * math.sqrt(2 * math.pi)
+        surprise = -density * np.log(np.maximum(density, 1e-300))
+        expected = surprise.sum() * (line[1] - line[0])
+        assert mixture_entropy(np.array([0, 0.5]), sds) == pytest.approx(expected, abs=2e-3)
+
+
 @given(st.integers(0, 10**6), st.floats(-50, 50), st.floats(0.01, 100))
 def test_shift_and_scale_act_on_a_mixture_as_they_must(seed: int, shift: float, scale: float) -> None:
     rng = np.random.default_rng(seed)

@@ -62,28 +62,29 @@ def mutual_information(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 _GRID = 4096  # points of the line on which a mixture's density is worked out
-_REACH = 6.0  # standard deviations beyond which a Gaussian counts as 0
-_WIDTHS_PER_OCTAVE = 4
+REACH = 6.0  # standard deviations beyond which a Gaussian counts as 0
+_WIDTHS_PER_OCTAVE = 8
 
 
 def mixture_entropy(mean: np.ndarray, sd: np.ndarray) -> float:
     """Differential entropy of the mixture (1/N) sum_n Normal(mean_n, sd_n^2) on a line, in nats.
 
-    -integral q log q, with q on a grid over the mixture's range. Each Gaussian is shared out among the two grid points
-    beside its mean and the two of a ladder of widths beside its own, so that mean and variance stay what they are; then
-    all Gaussians of one width are blurred at once, as a product of Fourier transforms. The error is below 2e-3 nats as
-    long as no sd is below 1/2000 of the range; one below 1/4096 of it is widened to that.
+    -integral q log q, with q on a grid over the mixture's range, with six deviations at its ends. Each Gaussian is
+    shared out among the two grid points beside its mean and the two of a ladder of widths beside its own, so that mean
+    and variance stay what they are; then all Gaussians of one width are blurred at once, as a product of Fourier
+    transforms. The error is below 2e-3 nats as long as no sd is below 1/2000 of that range; one below 1/4096 of it is
+    widened to that.
     """
-    low, high = float((mean - _REACH * sd).min()), float((mean + _REACH * sd).max())
+    low, high = float((mean - REACH * sd).min()), float((mean + REACH * sd).max())
     step = max((high - low) / _GRID, float(np.spacing(max(abs(low), abs(high)))))
-    variance = np.square(np.maximum(sd, step) / step)  # in steps from here on
-    position = (mean - low) / step
+    position = (mean - low) / step  # in steps from here on
+    cell = np.floor(position).astype(np.int64)
+    right = position - cell
+    variance = np.square(np.maximum(sd, step) / step) - right * (1 - right)  # less what sharing adds
 
     rung = np.floor(_WIDTHS_PER_OCTAVE / 2 * np.log2(variance / variance.min())).astype(np.int64)
     ladder = variance.min() * 2.0 ** (2 / _WIDTHS_PER_OCTAVE * np.arange(rung.max() + 2))
     wider = (variance - ladder[rung]) / (ladder[rung + 1] - ladder[rung])
-    cell = np.floor(position).astype(np.int64)
-    right = position - cell
     histogram = np.zeros(len(ladder) * _GRID)
     for up, of_width in ((0, 1 - wider), (1, wider)):
         for along, of_cell in ((0, 1 - right), (1, right)):

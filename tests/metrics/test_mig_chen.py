@@ -63,3 +63,11 @@ def test_two_latents_alike_leave_no_gap() -> None:
 def test_extreme_variances_stay_finite() -> None:
     for logvar in (-1e4, 1e4):
         assert 0 <= mig_chen(rep(UNIT, logvar=np.full(UNIT.shape, logvar)), RNG).score <= 1
+
+
+def test_one_wide_posterior_does_not_blur_the_others_unevenly() -> None:
+    """It stretches the line that is integrated over; floors that look at the means alone fall below a step of it."""
+    cells, means = np.tile(GRID, (10, 1)), np.tile(UNIT, (10, 1))
+    logvar = np.full(means.shape, -20.0)
+    logvar[0] = 5.0
+    assert mig_chen(rep(means, cells, logvar=logvar), RNG).score == pytest.approx(1, abs=0.02)

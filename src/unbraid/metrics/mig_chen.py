@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from unbraid.information import entropy, mixture_entropy
+from unbraid.information import REACH, entropy, mixture_entropy
 from unbraid.metrics.mig import gap
 from unbraid.metrics.result import Result
 from unbraid.metrics.sampling import RowsByValue
 from unbraid.types import Representation
 
 _WIDEST_LOGVAR = 50.0  # beyond it a standard deviation is 0 or infinite for every purpose
-_NARROWEST = 1 / 2_000  # of the range of the means: what the integration still resolves
+_NARROWEST = 1 / 2_000  # of the line that the posteriors cover: what the integration still resolves
 
 
 def mig_chen(rep: Representation, rng: np.random.Generator) -> Result:
@@ -24,7 +24,7 @@ def mig_chen(rep: Representation, rng: np.random.Generator) -> Result:
     with few rows a value each mixture is spiky, so that information is overestimated. Chen et al. estimate each
     entropy from 10,000 samples of its mixture and leave out the shape; the entropies are integrals along a line, so we
     integrate instead of sampling (to 2e-3 nats, no spread over seeds), with no posterior narrower than 1/2000 of the
-    range of its means; and no factor is left out. Matrices: mutual_information [L, F] in nats.
+    line that all of them cover; and no factor is left out. Matrices: mutual_information [L, F] in nats.
     """
     assert rep.logvar is not None  # the table says needs="posterior"
     factors = rep.factors.astype(np.int64)
@@ -33,7 +33,7 @@ def mig_chen(rep: Representation, rng: np.random.Generator) -> Result:
     h_factors = entropy(factors)
     mi = np.empty((rep.codes.shape[1], factors.shape[1]))
     for latent, (mean, sd) in enumerate(zip(rep.codes.T, sds.T, strict=True)):
-        sd = np.maximum(sd, _NARROWEST * np.ptp(mean))
+        sd = np.maximum(sd, _NARROWEST * ((mean + REACH * sd).max() - (mean - REACH * sd).min()))
         marginal = mixture_entropy(mean, sd)
         for factor in range(factors.shape[1]):
             conditional = sum(len(rows) * mixture_entropy(mean[rows], sd[rows]) for rows in index.rows(factor))
