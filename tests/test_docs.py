@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 
 from unbraid.metrics import METRICS
+from unbraid.metrics.published import PUBLISHED
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -86,6 +87,14 @@ def test_the_table_of_scores_is_fresh_where_that_is_quick_to_see(build: ModuleTy
     for column, scores in build.example_scores(FRESH).items():
         for name in FRESH:  # the determinant of two equal columns is rounding, and its logarithm large: hence rel
             assert float(found[name][column]) == pytest.approx(scores[name], abs=0.006, rel=2e-3), (name, column)
+
+
+def test_no_published_score_is_beyond_what_perfect_codes_get() -> None:
+    """Such a number is of another protocol, and beside ours it would say that every run is bad."""
+    found = scores_on_the_page()
+    for name, values in PUBLISHED["dsprites"].items():
+        for method, value, _ in values:
+            assert value <= float(found[name]["perfect"]), (name, method)
 
 
 # ---- what a reader finds ----
