@@ -6,7 +6,8 @@ Each way runs in a process of its own, with one thread and with one a core, on t
 a second, since such machines change their speed from one minute to the next: a ratio is the median over the rounds.
 
 - ours: the trainer's own step, batches and noise included, and its parts apart;
-- plain: the same without our kernels (models/acceleration.py), but for Adam, and with memory given back to the system;
+- plain: the same without our kernels (models/acceleration.py), but for Adam, without a tape (models/tape.py), and with
+  memory given back to the system;
 - eager: modules as they are in their plain layout, a DataLoader over single images, torch's default Adam;
 - eager_kept: the same with memory kept, as ours. Without, much of it goes back to the system and is got again in each
   step, or little: that hangs on where a process's heap happens to lie;
@@ -44,6 +45,7 @@ from unbraid.models import acceleration, fast_linear
 from unbraid.processors import cores, threads
 from unbraid.surroundings import memory_kept
 from unbraid.training import Trainer
+from unbraid.training.learning import Differentiated
 from unbraid.types import Dataset
 
 NETS: dict[str, dict[str, Any]] = {
@@ -102,37 +104,46 @@ def operations(of: Config, dataset: Dataset) -> float:
 
 def ours(of: Config, dataset: Dataset) -> Step:
     memory_kept()
-    return _of_the_trainer(of, dataset)
+    return _steps(_trainer(of, dataset))
 
 
 def plain(of: Config, dataset: Dataset) -> Step:
     acceleration.accelerate = lambda network: None
     acceleration.likelihood = lambda nll: nll
-    return _of_the_trainer(of, dataset)
+    trainer = _trainer(of, dataset)
+    trainer.learn = Differentiated(list(trainer.weights().values()))
+    return _steps(trainer)
 
 
-def _of_the_trainer(of: Config, dataset: Dataset) -> Step:
+def _trainer(of: Config, dataset: Dataset) -> Trainer:
     torch.set_flush_denormal(True)
-    trainer, number = Trainer(of, dataset, torch.device("cpu")), iter(range(10**9))
+    return Trainer(of, dataset, torch.device("cpu"))
+
+
+def _steps(trainer: Trainer) -> Step:
+    number = iter(range(10**9))
     return lambda: trainer.step(next(number))
 
 
 def parts(of: Config, dataset: Dataset) -> dict[str, float]:
-    """Milliseconds of a step of ours, the median over 20."""
-    trainer, found = Trainer(of, dataset, torch.device("cpu")), []
+    """Milliseconds of a step of ours, the median over 20; `gradients` are forward and backward as ours has them."""
+    trainer, found = _trainer(of, dataset), []
     for step in range(25):
         marks = [time.perf_counter()]
-        inputs = trainer.inputs(step)
+        inputs, hyper = trainer.inputs(step), trainer.hyper_at(step)
         marks.append(time.perf_counter())
-        loss = trainer.terms(inputs, trainer.hyper_at(step)).loss
+        loss = trainer.terms(inputs, hyper).loss
         marks.append(time.perf_counter())
         loss.backward()
+        marks.append(time.perf_counter())
+        trainer.learn(trainer.terms, inputs, hyper)
         marks.append(time.perf_counter())
         trainer.update(trainer.rates(step))
         marks.append(time.perf_counter())
         found.append(np.diff(marks))
     medians = 1e3 * np.median(found[5:], axis=0)
-    return dict(zip(("data", "forward", "backward", "optimizer"), medians.round(2).tolist(), strict=True))
+    names = "data", "forward", "backward", "gradients", "optimizer"
+    return dict(zip(names, medians.round(2).tolist(), strict=True))
 
 
 class Images(torch.utils.data.Dataset):
