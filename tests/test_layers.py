@@ -16,6 +16,7 @@ FLOORS = (
     "parquet",
     "data models objectives metrics figures",
     "config",
+    "course",
     "runs recipes",
     "logs surroundings survey evaluate export",
     "training selection codes hub",

@@ -36,7 +36,7 @@ from unbraid import runs, training
 from unbraid.data import from_arrays
 from unbraid.errors import UnbraidError
 from unbraid.models import acceleration
-from unbraid.objectives import OBJECTIVES
+from unbraid.objectives import OBJECTIVES, unfold
 from unbraid.randomness import fold
 from unbraid.training import Interrupted, Trainer, resume, train
 
@@ -480,6 +480,56 @@ class TestTrainsAsTold:
         with pytest.raises(Interrupted):
             small_run("beta_vae", tmp_path / "run", Eventful(squares(), stop), prune=1e6)
         assert resume(tmp_path / "run", data=squares(), show_progress=False).facts["pruned_latents"] == [0, 1, 2]
+
+    def test_latents_that_were_never_opened_are_closed(self, tmp_path: Path) -> None:
+        """Their weights are untrained, and the decoder never heard them."""
+        opened = "piecewise(0, 1, 20, 1, 60, 3)"  # at 1.95 after 40 steps: one open, one nearly so, one closed
+        run = small_run("beta_vae", tmp_path / "run", objective="unfold", beta=1.0, opened=opened)
+        assert run.facts["pruned_latents"] == [2]
+        images = squares().images(np.arange(72))
+        mean, logvar = run.encode(images)
+        assert mean[:, 1].std() > 0.01 and not mean[:, 2].any() and not logvar[:, 2].any()
+        codes = mean.clone()
+        codes[:, 2] = torch.linspace(-3, 3, 72)
+        assert torch.equal(run.decode(codes), run.decode(mean))
+
+    def test_a_checkpoint_is_handed_out_as_it_was_trained(self, tmp_path: Path) -> None:
+        settings = {"objective": "unfold", "beta": 1.0, "opened": "piecewise(0, 1, 20, 1, 24, 2, 30, 2, 31, 3)"}
+        whole = small_run("beta_vae", tmp_path / "whole", **settings)
+        stop = {22: lambda: signal.raise_signal(signal.SIGINT)}
+        with pytest.raises(Interrupted):
+            small_run("beta_vae", tmp_path / "run", Eventful(squares(), stop), **settings)
+        path = tmp_path / "run" / runs.CHECKPOINT
+        before = path.read_bytes()
+        dataset = squares()
+        other = Trainer(runs.read_config(tmp_path / "run"), dataset, torch.device("cpu"))
+        tensors, metadata = runs.load_tensors(path)
+        other.restore(tensors, metadata["summed"], path)
+        step = metadata["step"] - 1
+        x, noise = other.inputs(step).x, torch.zeros(8, 3)
+        hyper = other.hyper_at(step)
+        assert 1 < hyper["opened"] < 2
+        expected = other.model(x, noise, lambda mean, logvar: unfold.posterior(mean, logvar, **hyper))
+        run = runs.load(tmp_path / "run", "cpu", dataset)
+        mean, logvar = run.encode(x)
+        assert torch.allclose(mean, expected[1], atol=1e-5) and torch.allclose(
+            logvar[:, :2], expected[2][:, :2], atol=1e-5
+        )
+        assert not mean[:, 2].any() and not logvar[:, 2].any()
+        assert torch.allclose(run.model(x, noise)[0], expected[0], atol=1e-4)
+        assert torch.equal(other.settled(step + 1).encode(x)[0].cpu(), mean)
+        assert path.read_bytes() == before
+        resume(tmp_path / "run", data=dataset, show_progress=False)
+        assert same_run(tmp_path / "run", whole.path) and whole.facts["pruned_latents"] == []
+
+    @pytest.mark.parametrize("metadata", [{}, {"step": "one"}, {"step": 41}, {"step": True}])
+    def test_a_checkpoint_of_no_step(self, tmp_path: Path, metadata: dict[str, Any]) -> None:
+        run = small_run("beta_vae", tmp_path / "run", objective="unfold", beta=1.0)
+        runs.save_tensors(run.path / runs.CHECKPOINT, runs.load_tensors(run.path / runs.WEIGHTS)[0], metadata)
+        (run.path / runs.WEIGHTS).unlink()
+        runs.write_facts(run.path, {**run.facts, "state": "stopped"})
+        with pytest.raises(UnbraidError, match="its step must be from 1 to 40"):
+            runs.load(run.path, "cpu")
 
     def test_a_net_that_cannot_be_pruned_is_refused_before_the_training(self, tmp_path: Path) -> None:
         with pytest.raises(UnbraidError, match="choose prune=0 or another model"):

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 
 import numpy as np
 
-from unbraid import __version__, files
+from unbraid import __version__, course, files
 from unbraid import config as configs
 from unbraid.config import GIVEN_DATA, Config
 from unbraid.errors import UnbraidError
+from unbraid.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
     import torch
@@ -479,6 +480,22 @@ def _model_options(config: Config) -> dict[str, Any]:
     return {"latent_dim": config.latent_dim, **config.section("model")}
 
 
+def settle(model: "VAE", config: Config, step: int) -> list[int]:
+    """Gives the model by itself the posterior it was trained with at `step`; returns the latents still closed then.
+
+    An objective that opens latents in turn keeps the others from the decoder, which never learned to hear what their
+    untrained weights say. Those are closed for good, and one half open keeps its share. Not for a model that trains on.
+    """
+    posterior = OBJECTIVES[config.objective].posterior
+    if OBJECTIVES[config.objective].closed is None or posterior is None:
+        return []
+    model.absorb(partial(posterior, **course.hyper_at(config, step)))
+    shut = course.closed(config, step)
+    if shut:
+        model.close(shut)
+    return shut
+
+
 def to_device(network: "Network", device: "torch.device") -> "Network":
     """The network on `device`, in the memory layout and with the kernels in which it is fastest there.
 
@@ -638,7 +655,10 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
     shape = facts.get("image_shape")
     if not (isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and 0 < n <= 4096 for n in shape)):
         raise UnbraidError(f"{folder / FACTS} is damaged: image_shape must be three whole numbers, not {shape!r}")
-    model = to_device(_read_model(source, config, shape), choose_device(device)).eval()
+    model = _read_model(source, config, shape)
+    if source.name == CHECKPOINT and OBJECTIVES[config.objective].closed is not None:
+        settle(model, config, _checkpoint_step(source, config) - 1)  # the file itself trains on
+    model = to_device(model, choose_device(device)).eval()
     return Run(folder, config, facts, model, data)
 
 
@@ -651,6 +671,15 @@ def _read_model(source: Path, config: Config, image_shape: Sequence[int]) -> "VA
         model = model.to_empty(device="cpu")
         fill(model, {short: file.get_tensor(name) for short, name in names.items()}, source)
     return model
+
+
+def _checkpoint_step(source: Path, config: Config) -> int:
+    with opened_tensors(source) as file:
+        metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
+    step = metadata.get("step") if isinstance(metadata, dict) else None
+    if not (type(step) is int and 0 < step <= config.steps):
+        raise UnbraidError(f"{source} is damaged: its step must be from 1 to {config.steps:,}, not {str(step)[:80]}")
+    return step
 
 
 def fill(module: "torch.nn.Module", tensors: Mapping[str, "Tensor"], source: Path) -> None:

@@ -2,13 +2,15 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import pytest
 import torch
 
+from unbraid import models
 from unbraid.objectives.beta_tcvae import beta_tcvae
 from unbraid.objectives.independence import hsic
-from unbraid.objectives.unfold import LED, posterior, unfold
+from unbraid.objectives.unfold import LED, closed, posterior, unfold
 from unbraid.probability import LIKELIHOODS, kl_per_latent
 from unbraid.types import Forward
 
@@ -109,3 +111,21 @@ def test_the_first_latents_are_led_by_the_linear_coordinates(out: Forward) -> No
     off = ((out.mean[:, :LED] - linear) ** 2).sum() / B
     assert float(unfold(led, led=3.0).loss - unfold(out).loss) == pytest.approx(3 * float(off), rel=1e-4)
     assert torch.equal(unfold(led, led=0.0).loss, unfold(out).loss)
+
+
+@pytest.mark.parametrize(("opened", "expected"), [(0, [0, 1, 2, 3]), (2, [2, 3]), (2.25, [3]), (4, []), (9, [])])
+def test_closed_are_those_that_no_step_has_heard(out: Forward, opened: float, expected: list[int]) -> None:
+    assert closed({"opened": opened}, L) == expected
+    shut = posterior(out.mean, out.logvar, opened=opened)[0].abs().sum(0) == 0
+    assert shut.nonzero().flatten().tolist() == expected
+
+
+def test_a_net_that_absorbed_a_posterior_encodes_as_it_was_trained(out: Forward) -> None:
+    model = models.build("mlp", (1, 3, 3), seed=0, latent_dim=L, width=5)
+    expected = model(out.x, torch.zeros(B, L), partial(posterior, opened=2.25))
+    model.absorb(partial(posterior, opened=2.25))
+    for found, there in zip(model(out.x, torch.zeros(B, L)), expected, strict=True):
+        assert torch.allclose(found, there, atol=1e-5)
+    before = [p.clone() for p in model.parameters()]
+    model.absorb(partial(posterior, opened=4.0))  # all open: to the bit
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))

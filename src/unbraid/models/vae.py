@@ -67,6 +67,19 @@ class VAE(nn.Module):
             if isinstance(first, nn.Linear):
                 first.weight[:, list(latents)] = 0
 
+    def absorb(self, posterior: Posterior) -> None:
+        """Takes into the weights a posterior that stretches and shifts each mean and each log-variance by itself.
+
+        From then on `encode` gives what `forward` gave with it. Raises UnbraidError for a net whose heads are not one
+        linear layer.
+        """
+        head = self.head("opened", "another objective")
+        with torch.no_grad():
+            shift = torch.cat(posterior(*head.bias.new_zeros(2, self.latent_dim)))  # [2 L]
+            stretch = torch.cat(posterior(*head.bias.new_ones(2, self.latent_dim))) - shift
+            head.weight.mul_(stretch[:, None])
+            head.bias.mul_(stretch).add_(shift)
+
     def waken(self, latents: Sequence[int], x: Tensor) -> None:
         """Centres and stretches the means of these latents, so that over the batch x their deviation is 0.7; sets their
         log-variance to -3.

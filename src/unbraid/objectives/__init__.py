@@ -47,6 +47,8 @@ class Objective:
     aux: Aux | None = None
     # (hyper-parameters of the step before, of this step, L) -> the latents that wake at this step, see `VAE.waken`
     woken: Callable[[Mapping[str, float], Mapping[str, float], int], list[int]] | None = None
+    # (hyper-parameters, L) -> the latents that no step up to this one has trained, where it opens them in turn
+    closed: Callable[[Mapping[str, float], int], list[int]] | None = None
     linear: int = 0  # so many linear coordinates of the images are in `Forward.linear`
     posterior: Posterior | None = None
     least_batch: int = 2
@@ -91,6 +93,7 @@ OBJECTIVES: dict[str, Objective] = {
         },
         posterior=unfold.posterior,
         woken=unfold.woken,
+        closed=unfold.closed,
         linear=unfold.LED,
         least_batch=independence.LEAST_BATCH,
     ),

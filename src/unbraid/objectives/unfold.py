@@ -86,6 +86,11 @@ def woken(before: Mapping[str, float], now: Mapping[str, float], count: int) -> 
     return [latent for latent in range(count) if before["opened"] <= latent < now["opened"]]
 
 
+def closed(now: Mapping[str, float], count: int) -> list[int]:
+    """The latents of `count` that have not begun to open."""
+    return [latent for latent in range(count) if latent >= now["opened"]]
+
+
 def _open(like: Tensor, opened: Tensor | float) -> Tensor:
     """[L] the share, 0 to 1, to which each latent is open."""
     return (opened - torch.arange(like.shape[-1], device=like.device)).clamp(0, 1)

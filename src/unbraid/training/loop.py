@@ -54,7 +54,7 @@ class Member:
         self._check(self.trainer.loss(done - 1), done)
         config = self.trainer.config
         mean = LIKELIHOODS[config.likelihood].mean
-        self.board.images(self.trainer.model, self.dataset, mean, done, config.seed)
+        self.board.images(self.trainer.settled(done), self.dataset, mean, done, config.seed)
 
     def checkpoint(self, step: int) -> None:
         self._check(self.trainer.loss(step - 1), step)

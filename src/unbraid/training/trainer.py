@@ -1,5 +1,6 @@
 """One model and what trains it: a step is a function of the config, the seed and the step's number."""
 
+import copy
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from unbraid.types import Batches, Dataset, Forward, Terms
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
+
+    from unbraid.models.vae import VAE
 
 
 _BESIDE_TENSORS = 2**21  # bytes of a checkpoint at most: its header, and the sums of the next row of the log
@@ -60,7 +63,7 @@ class Trainer:
             self.optimizers.append((self.makers[1](self.aux.parameters()), config.aux_lr or objective.aux.lr))
         if config.prune:
             self.model.head("closed", "prune=0")  # refuses before the training rather than after it
-        self.woken = objective.woken
+        self.woken, self.closed = objective.woken, objective.closed
         if self.woken is not None:
             self.model.head("opened", "another objective")
         self.learn = learns(list(self.weights().values()), device)
@@ -147,15 +150,24 @@ class Trainer:
         return row | {f"kl_{latent}": value for latent, value in enumerate(kl)}
 
     def prune(self) -> list[int]:
-        """Closes the latents whose KL in the last row of the log is below `prune` nats; returns them.
+        """Closes latents at the end: those never opened, and those below `prune` nats of KL in the last row of the log.
 
-        The mean of a latent that the KL has shut keeps a trace of the image, too faint for the decoder to see and plain
-        to any score that looks at codes without their scale.
+        Returns them. The mean of a latent that the KL has shut keeps a trace of the image, too faint for the decoder to
+        see and plain to any score that looks at codes without their scale.
         """
-        closed = [latent for latent, nats in enumerate(self.kl) if nats < self.config.prune]
-        if closed:
-            self.model.close(closed)
-        return closed
+        never = runs.settle(self.model, self.config, self.config.steps - 1)
+        unused = [latent for latent, nats in enumerate(self.kl) if nats < self.config.prune]
+        if unused:
+            self.model.close(unused)
+        return sorted({*never, *unused})
+
+    def settled(self, step: int) -> "VAE":
+        """The model as it would be handed out after `step` steps, to look at."""
+        if self.closed is None:
+            return self.model
+        model = copy.deepcopy(self.model)
+        runs.settle(model, self.config, step - 1)
+        return model
 
     def is_finite(self) -> bool:
         """Of the optimizer's state too: an infinite second moment in Adam stops a weight for good, without a NaN."""
