@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn import clone
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -13,8 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from small_runs import squares
 
+from unbraid.data.linear_coordinates import linear_coordinates
 from unbraid.errors import UnbraidError
-from unbraid.sklearn import Disentangler
+from unbraid.objectives.unfold import LED
+from unbraid.sklearn import Disentangler, _layout, _range, _Shuffled
 
 QUICK: dict[str, Any] = {"steps": 5, "latent_dim": 3, "settings": {"width": 8}, "random_state": 0}
 
@@ -90,6 +93,17 @@ class TestForms:
     def test_a_convolutional_model(self) -> None:
         model = Disentangler(model="balls_conv", objective="factor_vae", steps=3, latent_dim=3, random_state=0)
         assert model.fit_transform(self.images()).shape == (72, 3)
+
+    def test_an_objective_that_looks_at_the_images_first(self) -> None:
+        images = self.images()
+        expected = linear_coordinates(squares(), LED)(torch.from_numpy(images).float() / 255)
+        for form in (images, images / 17.0):
+            rows = form.reshape(72, -1)
+            dataset = _Shuffled(rows, _layout((16, 16), 256), _range(rows))
+            found = linear_coordinates(dataset, LED)(torch.from_numpy(images).float() / 255)  # type: ignore[arg-type]
+            assert torch.allclose(found, expected, atol=1e-4)
+        model = Disentangler(**{**QUICK, "objective": "unfold"})
+        assert model.fit_transform(images).shape == (72, 3)
 
     @pytest.mark.parametrize(
         ("X", "limits"),

@@ -229,6 +229,10 @@ class _Shuffled:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def images(self, indices: np.ndarray) -> np.ndarray:
+        """uint8 [N, C, H, W], for looks at the data as a whole."""
+        return (255 * _pixels(self.rows[indices], self.layout, self.limits)).round().byte().numpy()
+
     def batches(self, batch_size: int, *, seed: int, device: torch.device | str = "cpu") -> Batches:
         chosen = shuffled(len(self), batch_size, seed)
         return lambda step: _pixels(self.rows[chosen(step)], self.layout, self.limits).float().to(device)
