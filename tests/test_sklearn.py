@@ -64,6 +64,18 @@ class TestLearns:
         assert str(np.random.get_state()) == state  # noqa: NPY002
 
 
+class TestClosed:
+    def test_prune(self, digits: tuple[np.ndarray, np.ndarray]) -> None:
+        model = Disentangler(**{**QUICK, "settings": {"width": 8, "prune": 1e6}})
+        assert not model.fit_transform(digits[0][:50]).any()
+
+    def test_latents_that_were_never_opened(self, digits: tuple[np.ndarray, np.ndarray]) -> None:
+        settings = {"width": 8, "opened": 2.0, "led": 0.0}
+        model = Disentangler(**{**QUICK, "objective": "unfold", "settings": settings})
+        codes = model.fit_transform(digits[0][:50])
+        assert codes.std(0)[:2].min() > 0 and not codes[:, 2].any()
+
+
 class TestForms:
     def images(self) -> np.ndarray:
         return squares().images(np.arange(72))  # uint8 [72, 1, 16, 16]
