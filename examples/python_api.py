@@ -10,6 +10,7 @@ run = unbraid.train(
     model="swift",
     objective="unfold",
     led="piecewise(0, 100, 100, 100, 200, 0)",  # the first two latents start as linear coordinates of the images
+    opened="piecewise(0, 2, 300, 2, 500, 4)",  # then the others may find something too
     beta=4,
     tau=2,
     kappa=2,

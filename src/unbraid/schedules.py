@@ -17,6 +17,7 @@ class Schedule:
     text: str
     function: Callable[[int], float]
     least: float  # of all its values
+    last: int  # the step from which on its value stays
 
     def __call__(self, step: int) -> float:
         return self.function(step)
@@ -41,11 +42,12 @@ def _ramp(name: str, start: float, end: float, steps: int, after: int, shape: Ca
         )
     delay = f", after={int(after)}" if after else ""
     text = f"{name}({_number(start)}, {_number(end)}, steps={int(steps)}{delay})"
-    return Schedule(text, lambda step: shape(_progress(step, int(steps), int(after))), min(start, end))
+    last = int(after + steps) if start != end else 0
+    return Schedule(text, lambda step: shape(_progress(step, int(steps), int(after))), min(start, end), last)
 
 
 def constant(value: float) -> Schedule:
-    return Schedule(f"constant({_number(value)})", lambda step: float(value), value)
+    return Schedule(f"constant({_number(value)})", lambda step: float(value), value, 0)
 
 
 def linear(start: float, end: float, steps: int, after: int = 0) -> Schedule:
@@ -79,7 +81,8 @@ def piecewise(*points: float) -> Schedule:
                 return start + (end - start) * (step - a) / (b - a)
         return float(values[-1])
 
-    return Schedule(f"piecewise({', '.join(map(_number, points))})", value, min(values))
+    moving = [math.ceil(b) for b, start, end in zip(steps[1:], values, values[1:], strict=False) if start != end]
+    return Schedule(f"piecewise({', '.join(map(_number, points))})", value, min(values), max(moving, default=0))
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {

@@ -1,6 +1,7 @@
 """Disentangled codes as a scikit-learn transformer: a step of a Pipeline, a candidate of GridSearchCV."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from unbraid import config as configs
-from unbraid import runs
+from unbraid import course, runs
 from unbraid.config import GIVEN_DATA, Config, Value
 from unbraid.data.stored import shuffled
 from unbraid.errors import UnbraidError
@@ -72,6 +73,8 @@ class Disentangler(TransformerMixin, BaseEstimator):
         self._layout = _layout(self._shape if len(self._shape) > 1 else self.image_shape, rows.shape[1])
         self.range_ = _range(rows)
         config = self._config(len(rows))
+        if short := course.cut_short(config):
+            warnings.warn(short, stacklevel=2)
         device = runs.choose_device(self.device)
         dataset = _Shuffled(rows, self._layout, self.range_)
         with threads(config.threads):

@@ -1,6 +1,7 @@
 """`unbraid train`: every setting a flag, straight from the tables."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from unbraid.cli.ending import finish
@@ -49,7 +50,7 @@ def _escaped(text: str) -> str:
 
 
 def _run_train(chosen: argparse.Namespace) -> None:
-    from unbraid import config, runs, tables, training
+    from unbraid import config, course, runs, tables, training
 
     values = {k.removeprefix("set_"): v for k, v in vars(chosen).items() if k.startswith("set_") and v is not None}
     if chosen.resume is not None:
@@ -67,6 +68,8 @@ def _run_train(chosen: argparse.Namespace) -> None:
         resolved = config.resolve({**(config.read(chosen.config) if chosen.config else {}), **values})
         if chosen.dry_run:
             tables.show_config(resolved)
+            if short := course.cut_short(resolved):
+                print(short, file=sys.stderr)
             return
         run = training.train(resolved, out=chosen.out)
     if chosen.no_figures:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 import unbraid
-from unbraid import runs
+from unbraid import course, runs
 from unbraid.config import GIVEN_DATA, Config, resolve
 from unbraid.errors import UnbraidError
 from unbraid.logs import check_installed
@@ -168,7 +168,7 @@ def _train_group(
     device = runs.choose_device(config.device)
     datasets = _Datasets(given)
     errors: dict[Path, UnbraidError] = {}
-    likelihoods: dict[str, None] = {}  # those that were left to the images, once each
+    notes: dict[str, None] = {}  # on what was left to the images, and what the steps do not get to, once each
     memory_kept()
     with ExitStack() as locks:
         locks.enter_context(denormals_flushed())
@@ -184,13 +184,15 @@ def _train_group(
                 if runs.state(folder) != "finished":
                     member = _begin_or_go_on(folder, trainer, dataset)
                     at_step.setdefault(member.start, []).append(member)
+                    if not member.start and (said := course.cut_short(trainer.config)):
+                        notes[said] = None
             except UnbraidError as error:
                 errors[folder] = error
                 continue
             if trainer.config.likelihood != own.likelihood:
-                likelihoods[_likelihood(trainer.config, dataset)] = None
-        for said in likelihoods if show_progress else ():
-            print(said, file=sys.stderr)  # noqa: T201
+                notes[_likelihood(trainer.config, dataset)] = None
+        for note in notes if show_progress else ():
+            print(note, file=sys.stderr)  # noqa: T201
         with threads(config.threads):
             for together in at_step.values():
                 loop.run(together, program, show_progress=show_progress)
