@@ -6,6 +6,7 @@ from shutil import copytree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from small_runs import small_run, squares
 
 from unbraid import pictures, runs
@@ -37,6 +38,21 @@ def drawn(run: Run) -> set[str]:
 def test_all_of_a_run(run: Run) -> None:
     pictures.finish(run)
     assert drawn(run) == ALWAYS | OF_FACTORS | OF_LATENTS
+
+
+@pytest.mark.parametrize(("span", "said"), [(None, True), (2.0, False)])
+def test_every_strip_of_percentiles_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch, span: float | None, said: bool
+) -> None:
+    words: dict[str, list[str]] = {}
+
+    def save(figure: Figure, path: Path) -> None:
+        words[path.name] = [text.get_text() for axes in figure.axes for text in axes.texts]
+
+    monkeypatch.setattr(pictures.figures, "save", save)
+    pictures.finish(run, span=span)
+    for name in ("z0.png", "z2.png", "traversals.png"):
+        assert any("percentile" in word for word in words[name]) == said
 
 
 def test_without_factors(run: Run) -> None:

@@ -178,12 +178,12 @@ def _strips(
 ) -> list[Callable[[], None]]:
     values, shown = _moves(encoded, span, _STILLS)
     moved = run.traverse(image, values=values).numpy()
+    heading = "percentile" if span is None else ""
 
     def strip(latent: int) -> None:
         label = f"z{latent}  σ² {variance[latent]:.2f}"
-        figures.save(
-            figures.traversal_strip(moved[latent], shown, label=label, theme=theme), run.figure(f"z{latent}.png")
-        )
+        figure = figures.traversal_strip(moved[latent], shown, label=label, heading=heading, theme=theme)
+        figures.save(figure, run.figure(f"z{latent}.png"))
 
     return [partial(strip, latent) for latent in range(len(moved))]
 

@@ -66,6 +66,9 @@ GALLERY: dict[str, Callable[[str], Figure]] = {
     "strip": lambda theme: figures.traversal_strip(
         images(10, 1, 32, 32), np.linspace(-3, 3, 10), label="z3", theme=theme
     ),
+    "strip of percentiles": lambda theme: figures.traversal_strip(
+        images(10, 1, 32, 32), np.linspace(1, 99, 10).round(), label="z3  σ² 0.03", heading="percentile", theme=theme
+    ),
     "reconstructions, 1": lambda theme: figures.reconstructions(images(1, 1, 8, 8), images(1, 1, 8, 8), theme=theme),
     "reconstructions, 25": lambda theme: figures.reconstructions(
         images(25, 3, 64, 64), images(25, 3, 64, 64), title="Reconstructions", theme=theme

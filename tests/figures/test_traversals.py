@@ -125,6 +125,11 @@ def test_a_strip_is_one_row_with_its_label(noise, words_of, pixels_of, find_imag
     assert len({y for _, y in places}) == 1
 
 
+def test_a_strip_says_what_its_values_are(noise, words_of) -> None:
+    figure = traversal_strip(noise(2, 1, 8, 8), [1, 99], label="z3", heading="percentile")
+    assert [word.text for word in words_of(figure)] == ["percentile", "1", "99", "z3"]  # from the top left corner
+
+
 def test_a_page_of_many_pictures_stays_a_page(noise) -> None:
     width, height = traversals(noise(20, 20, 3, 64, 64), range(20), variances=np.ones(20)).get_size_inches()
     assert width < 10

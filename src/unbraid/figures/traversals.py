@@ -76,13 +76,24 @@ def _decimals(spread: float) -> int:
 
 
 def traversal_strip(
-    images: Any, values: Any, *, label: str = "", heat: bool = False, title: str = "", theme: str = "light"
+    images: Any,
+    values: Any,
+    *,
+    label: str = "",
+    heading: str = "",
+    heat: bool = False,
+    title: str = "",
+    theme: str = "light",
 ) -> Figure:
-    """One latent alone: its images [T, C, H, W] under the `values` [T] it takes, beside the label."""
+    """One latent alone: its images [T, C, H, W] under the `values` [T] it takes, beside the label.
+
+    The `heading` stands above the label, beside the values, and says what these are.
+    """
     images = pictures(images, "images", "T C H W", heat=heat)
     values = numbers(values, "values", "T", T=len(images))
     with look(theme) as chosen:
-        return _figure(images[None], values, [_Column([label])] if label else [], None, "", heat, title, chosen)
+        columns = [_Column([label], heading)] if label or heading else []
+        return _figure(images[None], values, columns, None, "", heat, title, chosen)
 
 
 @dataclass(frozen=True)
