@@ -195,6 +195,14 @@ class TestMistakes:
         assert refused("models") == "there is not enough memory: try a smaller batch_size, model or image"
 
 
+def test_scores_say_which_way_is_better(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["mig", "unsupervised", "reconstruction", "kl"]
+    tables.show_scores("balls", {name: {"score": 0.5, "parts": {}} for name in names})
+    lines = capsys.readouterr().out.splitlines()
+    low = [line.split()[0] for line in lines if "lower is better" in line]
+    assert low == ["unsupervised", "reconstruction"]
+
+
 @needs_signals
 class TestPipes:
     @pytest.mark.parametrize("command", [["--version"], ["objectives"], ["train", "--help"]])

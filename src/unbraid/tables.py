@@ -145,7 +145,7 @@ def show_entries(kind: str, descriptions: Mapping[str, str], options: Iterable[t
 
 def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
     """Scores of a run beside the published ones on the same data set."""
-    from unbraid.metrics import METRICS
+    from unbraid.metrics import direction
     from unbraid.metrics.published import PUBLISHED
 
     published = PUBLISHED.get(data, {})
@@ -156,7 +156,7 @@ def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
             [
                 name,
                 found["score"],
-                "" if name in METRICS and METRICS[name].higher_is_better else "lower is better",
+                "lower is better" if direction(name) < 0 else "",
                 others,
             ]
         )

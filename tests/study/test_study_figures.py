@@ -117,6 +117,24 @@ def test_best_knows_which_way_is_better(tmp_path: Path, monkeypatch: pytest.Monk
     assert [(run.name, name) for run, name, _ in shown] == [("run_0", "best-mig-reconstruction.png")]
 
 
+def test_no_run_is_best_by_its_kl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(runs, "load", lambda folder: folder)
+    monkeypatch.setattr(pictures, "draw_traversals", lambda run, path, *, title, theme: shown.append(path.name))
+    for measured, expected in (({"mig": [0.2, 0.1], "kl": [9, 0]}, ["best-mig.png"]), ({"kl": [9, 0]}, [])):
+        shown.clear()
+        both = results(tmp_path, {}, {})
+        for n, each in enumerate(both):
+            metrics = {name: {"score": values[n], "parts": {}, "matrices": {}} for name, values in measured.items()}
+            write_json(each.folder / runs.SCORES, {"seed": 0, "metrics": metrics})
+        if expected:
+            scores.best(both, "light")
+        else:
+            with pytest.raises(UnbraidError, match="no score of this study says which run is better"):
+                scores.best(both, "light")
+        assert shown == expected
+
+
 @pytest.mark.parametrize(
     ("figure", "cases", "sentence"),
     [

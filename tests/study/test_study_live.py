@@ -61,6 +61,12 @@ def test_without_scores_it_is_by_the_loss(out: Path) -> None:
     assert seen.best == (min(losses), losses.index(min(losses)))
 
 
+@pytest.mark.parametrize(("named", "criterion"), [("[kl, mig]", "mig"), ("[kl]", "loss"), ("[reconstruction]", None)])
+def test_the_run_that_tells_the_least_is_not_the_best(out: Path, named: str, criterion: str | None) -> None:
+    seen = watch(out, {}, SHORT.replace("[mig, kl]", named))
+    assert seen.criterion == (criterion or "reconstruction")
+
+
 def test_a_terminal_shows_every_run_at_work_up_to_a_dozen(out: Path) -> None:
     text = SHORT.replace("[1, 2, 3]", str(list(range(1, 16))))
     seen = watch(out, {}, text)

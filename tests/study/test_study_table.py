@@ -117,6 +117,12 @@ class TestOrder:
     def test_the_best_first_and_the_unknown_last(self, out: Path, column: str, order: str) -> None:
         assert "".join(names(table.ordered(table.rows(out), column))) == order
 
+    def test_no_kl_is_the_best(self, out: Path) -> None:
+        """The least is that of a model that tells nothing: as of a setting, the largest value first."""
+        run(out, "b", {"kl": 0.0}, beta=4)
+        run(out, "a", {"kl": 9.0}, beta=1)
+        assert "".join(names(table.ordered(table.rows(out), "kl"))) == "abc"
+
     def test_no_such_column(self, out: Path) -> None:
         with pytest.raises(UnbraidError, match='the table has no column "migg"; did you mean "mig"'):
             table.ordered(table.rows(out), "migg")

@@ -89,6 +89,16 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def direction(score: str) -> int:
+    """1 where a higher score is better, -1 where a lower one is, 0 where neither is.
+
+    Neither is of `kl`: the least is that of a model that tells nothing of the image.
+    """
+    if score in METRICS:
+        return 1 if METRICS[score].higher_is_better else -1
+    return -1 if score in ("reconstruction", "recon", "loss") else 0
+
+
 # Names one may expect in the table, and where to find them.
 _ELSEWHERE = {
     "dci": "dci depends on what predicts the factors: ask for dci_gbt, dci_hgb, dci_rf or dci_lasso",

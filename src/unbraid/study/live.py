@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unbraid import runs
-from unbraid.metrics import METRICS
+from unbraid.metrics import direction
 from unbraid.progress import duration, on_terminal, progress
 from unbraid.study.file import Study
 from unbraid.study.grid import Cell
@@ -56,18 +56,18 @@ class Watch:
 
     @property
     def criterion(self) -> str:
-        return self.study.scores[0] if self.study.scores else "loss"
+        return next((name for name in self.study.scores if direction(name)), "loss")
 
     def _compare(self, n: int) -> None:
-        """Keeps the run with the best first score of the study file, or the lowest final loss."""
+        """Keeps the run with the best first score of the study file that can be better, or the lowest final loss."""
         if self.errors[n] is not None:
             return
         name = self.criterion
-        if self.study.scores:
+        if name in self.study.scores:
             value = runs.read_scores(self.folders[n]).get("metrics", {}).get(name, {}).get("score", math.nan)
         else:
             value = runs.last_row(self.folders[n]).get("loss", math.nan)
-        sign = 1 if name in METRICS and METRICS[name].higher_is_better else -1
+        sign = direction(name)
         if not math.isnan(value) and (self.best is None or sign * value > sign * self.best[0]):
             self.best = (value, n)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from unbraid import figures, pictures, runs, schedules
 from unbraid.errors import UnbraidError
-from unbraid.metrics import METRICS
+from unbraid.metrics import direction
 from unbraid.study.results import Result, Results
 
 _METHOD = ("data", "model", "objective")  # what is called a method where it varies; the objective where nothing does
@@ -125,9 +125,11 @@ def best(results: Results, theme: str) -> None:
     """Traversals of the run that is best by each score; a run that is best by several is drawn once."""
     won: dict[Path, list[str]] = {}
     scores = {result.folder: result.scores for result in results}
-    for score in headline_scores(results):
-        sign = 1 if score in METRICS and METRICS[score].higher_is_better else -1
-        folder = sorted(scores, key=lambda each: -sign * scores[each][score])[0]
+    telling = [score for score in headline_scores(results) if direction(score)]
+    if not telling:
+        raise UnbraidError("no score of this study says which run is better: name another in `scores:`")
+    for score in telling:
+        folder = sorted(scores, key=lambda each: -direction(score) * scores[each][score])[0]
         won.setdefault(folder, []).append(score)
     for folder, names in won.items():
         told = ", ".join(f"{name} {scores[folder][name]:.3g}" for name in names)

@@ -85,19 +85,19 @@ def column(name: str, columns: Iterable[str]) -> str:
 
 def ordered(table: Sequence[Row], name: str) -> list[Row]:
     """By a column, the best score or the largest value first and the lowest of what should be low; then the unknown."""
-    from unbraid.metrics import METRICS
+    from unbraid.metrics import direction
 
     if not table:
         return []
     wanted = column(name, table[0])
-    metric = METRICS.get(wanted.removeprefix("score.").partition(".")[0])
-    low = wanted in ("score.reconstruction", "score.kl") or wanted.startswith(("final.loss", "final.recon", "final.kl"))
-    falling = metric.higher_is_better if metric is not None and wanted.startswith("score.") else not low
+    kind, _, rest = wanted.partition(".")
+    score = rest.partition(".")[0]
+    low = kind in ("score", "final") and direction(score) < 0
     known = [row for row in table if row[wanted] is not None]
     unknown = [row for row in table if row[wanted] is None]
     if any(isinstance(row[wanted], str) for row in known):
         return [*sorted(known, key=lambda row: str(row[wanted])), *unknown]
-    return [*sorted(known, key=lambda row: row[wanted], reverse=falling), *unknown]
+    return [*sorted(known, key=lambda row: row[wanted], reverse=not low), *unknown]
 
 
 def shown(table: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
