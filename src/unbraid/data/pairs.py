@@ -22,10 +22,13 @@ def pairs(
     """Batches whose image b and image b + batch_size / 2 are a pair; a function of (seed, step) alone.
 
     Of each pair, `changed` of the F factors are drawn anew for the second image and the others are shared; 0 draws
-    that number too, evenly from 1 to F - 1, for each pair (Locatello 2020). As there, a factor that is drawn
-    anew may come out as it was. On a grid every value is as probable as any other; of a list, every image that shares
-    the rest. Raises UnbraidError for an odd batch, a number of factors that leaves nothing shared or changed, and data
-    without two discrete factors.
+    that number too, k evenly from 1 to F - 1, for each pair (Locatello 2020). As in disentanglement_lib, a factor that
+    is drawn anew may come out as it was. Unlike there: its code goes on to take 1 or k by the toss of a coin, so that
+    one factor changes in 1 / 2 + 1 / (2 F - 2) of its pairs and each larger number of them in 1 / (2 F - 2), where here
+    every number has 1 / (F - 1); and it tosses the coin of a k that is told as well, where here k factors change. On a
+    grid every value is as probable as any other; of a list, every image that shares the rest. Raises UnbraidError for
+    an odd batch, a number of factors that leaves nothing shared or changed, and data without
+    two discrete factors.
     """
     import torch
 
