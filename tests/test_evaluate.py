@@ -1,5 +1,6 @@
 """What is said of a trained run: models that know the answer, and numbers worked out once more."""
 
+import dataclasses
 import json
 import math
 from dataclasses import replace
@@ -216,6 +217,19 @@ class TestScores:
         assert runs.read_scores(oracle.path)["metrics"].keys() == {"mig", "modularity", "sap"} and list(again) == [
             "sap"
         ]
+
+    def test_numbers_of_images_among_the_factors_are_told_of(
+        self, oracle: Oracle, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        images, factors = squares().images(np.arange(72)), squares().factors(np.arange(72))
+        numbered = from_arrays(images, np.c_[factors, np.arange(72)], ["size", "x", "y", "id"])
+        run = Oracle(oracle.path, oracle.config, oracle.facts, oracle.model, numbered)
+        with pytest.warns(UserWarning, match="factor id counts as 72 classes"):
+            evaluate.score_run(run, ["mig"])
+        evaluate.score_run(run, ["mig"], show=True)
+        assert capsys.readouterr().err.count("factor id counts as 72 classes") == 1
+        known = dataclasses.replace(run.config, data="dsprites")  # whose classes are no guess of ours
+        evaluate.score_run(Oracle(oracle.path, known, oracle.facts, oracle.model, numbered), ["mig"])
 
     def test_a_blank_model_scores_nothing_but_numbers(self, blank: Run) -> None:
         """Constant codes must not become a NaN, which no JSON holds."""

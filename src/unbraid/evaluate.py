@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from unbraid import randomness, runs
+from unbraid.config import FITTED_LIKELIHOOD, GIVEN_DATA
+from unbraid.data import DATASETS
 from unbraid.errors import UnbraidError
 from unbraid.information import entropy, equal_width_bins, mutual_information
 from unbraid.metrics import METRICS, Result, choose, results
@@ -256,7 +258,8 @@ def score_run(
         began = time.perf_counter()
         rep = representation(run, dataset, seed=seed, points=points, show=show)
         encoded = time.perf_counter() - began
-        found = results(rep, others, seed, show=show)
+        guessed = run.config.data == GIVEN_DATA or DATASETS[run.config.data].likelihood == FITTED_LIKELIHOOD
+        found = results(rep, others, seed, factor_names=dataset.factor_names, classes_known=not guessed, show=show)
         if show:
             _tell_left_out(metrics, dataset)
             share = encoded / (time.perf_counter() - began)

@@ -6,8 +6,8 @@ import torch
 from metric_cases import GRID, UNIT
 
 from unbraid.errors import UnbraidError
-from unbraid.metrics import score
-from unbraid.metrics.validate import check, representation
+from unbraid.metrics import results, score
+from unbraid.metrics.validate import check, hardly_shared, representation
 from unbraid.types import Representation
 
 BAD_CODES, BAD_FACTORS = UNIT.copy(), GRID.astype(float)
@@ -63,9 +63,43 @@ def test_tensors_that_record_gradients_are_taken() -> None:
         score(list(codes), GRID, ["mig"])
 
 
-def test_more_values_than_half_the_points_are_scored_without_a_warning() -> None:
+def test_more_values_than_half_the_points_are_scored_without_a_warning_of_scikit_learn() -> None:
     many = np.random.default_rng(0).permutation(40)[:, None] * [1, 3] % 40 // [1, 2]
-    assert np.isfinite(list(score(many + 0.1, many, ["sap", "infoe", "explicitness"]).values())).all()
+    with pytest.warns(UserWarning, match="factor 0 counts as 40 classes") as told:
+        assert np.isfinite(list(score(many + 0.1, many, ["sap", "infoe", "explicitness"]).values())).all()
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "doubted"),
+    [
+        (np.arange(600), True),  # a number of the image
+        (np.round(300 * np.random.default_rng(0).random(600)), True),
+        (np.round(300 * np.random.default_rng(0).random(600)) / 300, False),
+        (np.arange(600) % 60, False),
+        (np.arange(600) % 61, True),
+        (1000 * (np.arange(600) % 60), False),  # of classes with gaps those that occur count
+    ],
+)
+def test_a_factor_that_is_hardly_one_of_classes_is_named(column: np.ndarray, doubted: bool) -> None:
+    told = hardly_shared(representation(np.eye(600)[:, :2], np.c_[np.arange(600) % 2, column]))
+    assert (told is not None) == doubted
+    assert told is None or told.startswith("factor 1 counts as ")
+    assert doubted == ("factor y" in str(hardly_shared(representation(np.eye(600)[:, :2], column[:, None]), ["y"])))
+
+
+def test_of_few_values_a_factor_may_be_however_few_the_rows() -> None:
+    assert hardly_shared(representation(np.eye(20)[:, :2], np.arange(20)[:, None])) is None
+
+
+def test_the_doubt_is_a_warning_and_changes_no_score() -> None:
+    numbered, codes = np.c_[GRID, np.arange(len(GRID))], UNIT
+    with pytest.warns(UserWarning, match=r"factor 3 counts as 120 classes.* leave out what only numbers the images"):
+        score(codes, numbered, ["mig"])
+    rep = representation(codes, numbered)
+    with pytest.warns(UserWarning, match="factor number counts as"):
+        doubted = results(rep, ["mig"], factor_names=["a", "b", "c", "number"])
+    assert results(rep, ["mig"], classes_known=True)["mig"].score == doubted["mig"].score
 
 
 def test_values_become_indices_in_rising_order() -> None:

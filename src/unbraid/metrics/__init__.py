@@ -1,6 +1,8 @@
 """The table of metrics, and how arrays are scored by it."""
 
-from collections.abc import Iterable
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from unbraid.errors import UnbraidError
@@ -25,7 +27,7 @@ from unbraid.metrics.result import Metric, Result
 from unbraid.metrics.rmig import rmig
 from unbraid.metrics.sap import sap
 from unbraid.metrics.unsupervised import unsupervised
-from unbraid.metrics.validate import check, check_seed, names_of, obstacle, representation
+from unbraid.metrics.validate import check, check_seed, hardly_shared, names_of, obstacle, representation
 from unbraid.progress import progress
 from unbraid.randomness import numpy_generator
 from unbraid.registry import lookup
@@ -128,17 +130,29 @@ def choose(
 
 
 def results(
-    rep: Representation, metrics: Iterable[str] | None = None, seed: int = 0, *, show: bool = False
+    rep: Representation,
+    metrics: Iterable[str] | None = None,
+    seed: int = 0,
+    *,
+    factor_names: Sequence[str] = (),
+    classes_known: bool = False,
+    show: bool = False,
 ) -> dict[str, Result]:
     """The Result of each metric by name; `metrics=None` takes every default metric that applies to `rep`.
 
     Each metric draws from a generator of its own, named by `seed` and its name, so no score depends on which others
-    are asked for. Raises UnbraidError for an unknown metric, one that was asked for and cannot score `rep`, or a seed
-    that is no whole number from 0.
+    are asked for. Unless its `classes_known` are what they are, a factor that can hardly be one of classes is told of:
+    by a warning, or in plain words where progress is shown. Raises UnbraidError for an unknown metric, one that was
+    asked for and cannot score `rep`, or a seed that is no whole number from 0.
     """
     check(rep)
     check_seed(seed)
     chosen = choose(metrics, rep.factor_sizes, posterior=rep.logvar is not None)
+    doubt = None if classes_known else hardly_shared(rep, factor_names)
+    if doubt and show:
+        print(doubt, file=sys.stderr)  # noqa: T201
+    elif doubt:
+        warnings.warn(doubt, stacklevel=3)
     found = {}
     with progress("score", len(chosen), "metrics", show=show) as bar:
         for name, metric in chosen.items():

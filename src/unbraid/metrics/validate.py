@@ -1,6 +1,6 @@
 """Arrays become a Representation here, or are refused with one sentence."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from unbraid.types import Representation
 
 _FEWEST_ROWS = 3  # two to fit on and one to test with
 _LARGEST = 1e12  # far beyond any code, and what the solvers behind some metrics still end at
+_ROWS_A_VALUE = 10  # on average; with fewer, classes are hardly told from chance
+_FEW_VALUES = 20  # up to these a factor is taken to be made of classes, however few the rows
 _INDICES = 1_000  # whole numbers from 0 to below this are value indices as they are
 
 
@@ -109,6 +111,26 @@ def representation(
     return Representation(
         codes, factors, tuple(sizes), test_codes, None if test_factors is None else tested, logvar=logvar
     )
+
+
+def hardly_shared(rep: Representation, names: Sequence[str] = ()) -> str | None:
+    """The first discrete factor whose values hardly any rows share, and what to do, as a sentence; None without one.
+
+    A measurement that was rounded, or a number of the image, is made of whole numbers as classes are. Each of its
+    values is then a class of its own, and of those any code seems to tell something.
+    """
+    for column, (values, size) in enumerate(zip(rep.factors.T, rep.factor_sizes, strict=True)):
+        if size is None:
+            continue
+        found = len(np.unique(values))
+        if found > _FEW_VALUES and len(values) < _ROWS_A_VALUE * found:
+            name = names[column] if names else column
+            return (
+                f"factor {name} counts as {found:,} classes, as it is made of whole numbers, and has {len(values):,} "
+                "rows: divide a measurement so that it has fractions, leave out what only numbers the images, and of "
+                "true classes score more rows"
+            )
+    return None
 
 
 def check_seed(seed: Any) -> None:
