@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_runs import small_run, squares
+from small_runs import Eventful, small_run, squares
 from torch import Tensor
 
 import unbraid
@@ -21,6 +22,7 @@ from unbraid.errors import UnbraidError
 from unbraid.information import entropy, equal_width_bins, mutual_information
 from unbraid.metrics import METRICS, Result
 from unbraid.runs import Run
+from unbraid.training import Interrupted, resume
 from unbraid.types import Dataset
 
 
@@ -230,6 +232,31 @@ class TestScores:
         assert capsys.readouterr().err.count("factor id counts as 72 classes") == 1
         known = dataclasses.replace(run.config, data="dsprites")  # whose classes are no guess of ours
         evaluate.score_run(Oracle(oracle.path, known, oracle.facts, oracle.model, numbered), ["mig"])
+
+    @pytest.mark.parametrize("state", ["stopped", "running"])
+    def test_what_was_said_of_an_unfinished_run_is_not_said_of_the_finished_one(
+        self, tmp_path: Path, state: str
+    ) -> None:
+        """Of one that was killed, run.json knows no more than where it began."""
+        folder = tmp_path / "run"
+        with pytest.raises(Interrupted):
+            small_run("beta_vae", folder, Eventful(squares(), {24: lambda: signal.raise_signal(signal.SIGINT)}))
+        facts = runs.read_facts(folder)
+        runs.write_facts(folder, {**facts, "state": state, "step": {"stopped": 25, "running": 0}[state]})
+        half = runs.load(folder, "cpu", squares())
+        assert half.facts["step"] == 25
+        evaluate.score_run(half, ["mig", "kl"])
+        evaluate.statistics(half, squares(), evaluate.encode_sample(half, squares()))
+        assert runs.read_scores(folder)["metrics"].keys() == {"mig", "kl"} and runs.has_statistics(folder)
+
+        whole = resume(folder, data=squares(), show_progress=False)
+        assert runs.read_scores(folder) == {} and not runs.has_statistics(folder)
+        with pytest.raises(UnbraidError, match=r"is of an earlier step of the run: `unbraid figures"):
+            runs.read_statistics(folder)
+        found = evaluate.score_run(whole, ["kl"])
+        assert evaluate.score_run(half, ["kl"]) != found, "or else this would show nothing"
+        metrics = runs.read_scores(folder)["metrics"]
+        assert list(metrics) == ["kl"] and metrics["kl"]["score"] == found["kl"].score
 
     def test_a_blank_model_scores_nothing_but_numbers(self, blank: Run) -> None:
         """Constant codes must not become a NaN, which no JSON holds."""

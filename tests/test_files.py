@@ -65,6 +65,22 @@ def test_a_kill_in_the_block_leaves_the_old_file(tmp_path: Path) -> None:
     assert names(tmp_path) == [".mine.tmp", "a.txt"]
 
 
+def test_a_folder_is_left_over_when_nothing_in_it_is_new(tmp_path: Path) -> None:
+    left, written, link = (tmp_path / f".{name}.1-0123abcd.tmp" for name in ("left", "written", "link"))
+    for folder in (left, written, tmp_path / "mine"):
+        (folder / "below").mkdir(parents=True)
+        (folder / "below" / "0.png").touch()
+        for each in (*folder.rglob("*"), folder):
+            os.utime(each, (0, 0))
+    os.utime(written / "below" / "0.png")
+    if os.name == "posix":
+        link.symlink_to(tmp_path / "mine")
+        os.utime(link, (0, 0), follow_symlinks=False)
+    sweep(tmp_path)
+    assert names(tmp_path) == [".written.1-0123abcd.tmp", "mine"]
+    assert (tmp_path / "mine" / "below" / "0.png").exists()
+
+
 def test_writers_side_by_side_do_not_share_a_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with replacing(path) as one, replacing(path) as other:

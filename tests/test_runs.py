@@ -398,6 +398,17 @@ class TestScores:
         runs.write_scores(tmp_path, {"mig": Result(0.5, {}, {"all": np.zeros((1_025, 1_024)), "few": np.eye(2)})}, 0)
         assert list(runs.read_scores(tmp_path)["metrics"]["mig"]["matrices"]) == ["few"]
 
+    def test_without_a_step_as_they_once_were_they_are_of_a_finished_run(self, folder: Path) -> None:
+        old = {"seed": 0, "points": 0, "metrics": {"mig": {"score": 0.5, "parts": {}, "matrices": {}}}}
+        (folder / runs.SCORES).write_text(json.dumps(old))
+        assert runs.read_scores(folder) == old
+        runs.write_scores(folder, {"sap": Result(0.25)}, 0, step=40)
+        assert runs.read_scores(folder)["metrics"].keys() == {"mig", "sap"}
+        (folder / runs.SCORES).write_text(json.dumps(old))
+        (folder / runs.WEIGHTS).rename(folder / runs.CHECKPOINT)
+        runs.write_facts(folder, {**runs.read_facts(folder), "state": "stopped"})
+        assert runs.read_scores(folder) == {}
+
     def test_damage(self, tmp_path: Path) -> None:
         (tmp_path / runs.SCORES).write_text("[")
         with pytest.raises(UnbraidError, match="is damaged"):

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_runs_of_one_latent_are_ranked(tmp_path: Path, monkeypatch: pytest.Monke
     ranking = selection.rank(tmp_path)
     assert ranking.unsupervised["-gaussian_tc"] == ranking.unsupervised["-mean_mi"] == [0, 0], "nothing to depend on"
     assert all(value is not None for value in ranking.unsupervised["udr_lasso"])
+
+
+def test_what_a_study_set_aside_is_not_ranked_nor_what_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runs, "load_data", lambda *arguments: squares())
+    for seed in range(3):
+        scored(tmp_path / str(seed), 0.1 * seed, seed=seed)
+    shutil.copytree(tmp_path / "0", tmp_path / "set-aside" / "0-1")
+    (tmp_path / "2" / runs.FACTS).write_text("half")
+    assert sorted(selection.rank(tmp_path, show=True).runs) == ["0", "1"]
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("left out")]
+    assert len(said) == 1 and f"{tmp_path / '2' / runs.FACTS} is damaged" in said[0]
 
 
 def test_one_run_is_no_ranking(tmp_path: Path) -> None:

@@ -140,6 +140,20 @@ def test_members_whose_stack_is_dissolved_count_their_steps_alone(monkeypatch: p
     assert [steps(member) for member in members] == [{15}, {10}, {10}, {5}]
 
 
+def test_a_member_that_cannot_begin_leaves_the_others(tmp_path: Path) -> None:
+    stop = {5: lambda: signal.raise_signal(signal.SIGINT)}
+    configs = [config(seed=seed) for seed in range(2)]
+    with pytest.raises(Interrupted):
+        stacked(tmp_path, configs, OnceEventful(squares(), stop))
+    log = tmp_path / "member-0" / runs.LOG
+    log.write_text(log.read_text() + "x" * 10 + "," * (len(runs.last_row(log.parent)) - 1) + "\n")
+    _, (first, second) = stacked(tmp_path, configs)
+    assert isinstance(first, UnbraidError) and f"{log} is damaged" in str(first)
+    assert isinstance(second, runs.Run) and runs.state(second.path) == "finished"
+    _, (first, _) = stacked(tmp_path, configs)
+    assert isinstance(first, UnbraidError), "also where it is all that is left"
+
+
 def test_rates_or_clips_of_their_own_keep_optimizers_apart() -> None:
     for own in ({"lr": 1e-4}, {"clip": 3.0}):
         stack = Stack([Trainer(each, squares(), torch.device("cpu")) for each in (config(), config(**own))])

@@ -18,6 +18,7 @@ import torch
 from filelock import FileLock
 from small_runs import (
     CHECKPOINT_AFTER,
+    COMMON,
     KILLED_AT,
     RUNS,
     STEPS,
@@ -38,7 +39,7 @@ from unbraid.errors import UnbraidError
 from unbraid.models import acceleration
 from unbraid.objectives import OBJECTIVES, unfold
 from unbraid.randomness import fold
-from unbraid.training import Interrupted, Trainer, resume, train
+from unbraid.training import Interrupted, Trainer, resume, train, train_many
 
 needs_sigkill = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
@@ -262,6 +263,39 @@ class TestOneFolderOneRun:
         paths = [small_run("beta_vae", None, steps=1).path for _ in range(2)]
         assert paths == [Path("runs/given-balls_conv-beta_vae"), Path("runs/given-balls_conv-beta_vae-2")]
 
+    def test_trainings_that_begin_together_have_folders_of_their_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another begins when this one has chosen its folder and not yet locked it."""
+        monkeypatch.chdir(tmp_path)
+        paths: list[Path] = []
+        real = training._train_alone
+
+        def chosen(folder: Path, *arguments: Any, **options: Any) -> runs.Run:
+            if not paths:
+                paths.append(folder)
+                small_run("beta_vae", None, steps=1)
+            else:
+                paths.append(folder)
+            return real(folder, *arguments, **options)
+
+        monkeypatch.setattr(training, "_train_alone", chosen)
+        small_run("beta_vae", None, steps=1)
+        assert [str(path) for path in paths] == [f"runs/given-balls_conv-beta_vae{n}" for n in ("", "-2")]
+        assert [runs.state(path) for path in paths] == ["finished"] * 2
+
+    def test_a_training_that_cannot_begin_takes_no_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(UnbraidError, match="batch_size must be from 1 to 72"):
+            small_run("beta_vae", None, batch_size=73)
+        assert list((tmp_path / "runs").iterdir()) == []
+        (tmp_path / "runs").rmdir()
+        (tmp_path / "runs").write_text("")
+        with pytest.raises(UnbraidError, match="cannot write the run folder runs"):
+            small_run("beta_vae", None, steps=1)
+
     def test_resume_needs_a_run(self, tmp_path: Path) -> None:
         with pytest.raises(UnbraidError, match=r"is not a run folder: it holds no config\.yaml"):
             resume(tmp_path)
@@ -419,6 +453,41 @@ class TestGivenData:
         fewer = from_arrays(squares().images(np.arange(60)))
         with pytest.raises(UnbraidError, match=r"72 images \[1, 16, 16\], and the data given holds 60 images"):
             resume(folder, data=fewer, show_progress=False)
+
+    @pytest.mark.parametrize("shape", [(60, 16, 16), (72, 12, 12)])
+    def test_a_file_that_changed_is_no_data_to_go_on_with(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+    ) -> None:
+        file, folder = tmp_path / "images.npy", tmp_path / "run"
+        before = squares().images(np.arange(72))[:, 0]
+        np.save(file, before)
+        load, stop = runs.load_data, {5: lambda: signal.raise_signal(signal.SIGINT)}
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "load_data", lambda config: Eventful(load(config), stop))
+            with pytest.raises(Interrupted):
+                train(data=str(file), out=folder, show_progress=False, **{**COMMON, "steps": 12})
+        np.save(file, before[: shape[0], : shape[1], : shape[2]])
+        there = f"and arrays holds {shape[0]} images \\[1, {shape[1]}, {shape[2]}\\]: bring back the images of before"
+        for go_on in (lambda: resume(folder, show_progress=False), lambda: self.as_a_study_does(folder)):
+            with pytest.raises(UnbraidError, match=rf"is trained on 72 images \[1, 16, 16\], {there}"):
+                go_on()
+        np.save(file, before)
+        assert resume(folder, show_progress=False).facts["step"] == 12
+
+    @staticmethod
+    def as_a_study_does(folder: Path) -> None:
+        (found,) = train_many([runs.read_config(folder)], [folder], show_progress=False)
+        if isinstance(found, UnbraidError):
+            raise found
+
+    def test_a_stream_without_an_end_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        load, stop = runs.load_data, {5: lambda: signal.raise_signal(signal.SIGINT)}
+        settings = {**COMMON, "data": "balls", "size": 8, "steps": 12}
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "load_data", lambda config: Eventful(load(config), stop))
+            with pytest.raises(Interrupted):
+                train(out=tmp_path / "run", show_progress=False, **settings)
+        assert resume(tmp_path / "run", show_progress=False).facts["step"] == 12
 
     def test_a_run_on_named_data_takes_no_other(self, tmp_path: Path) -> None:
         stop = {"data": "balls", "size": 8, "model": "balls_conv", "steps": 2, "device": "cpu"}

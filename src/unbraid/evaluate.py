@@ -5,7 +5,7 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +180,7 @@ def statistics(run: Run, dataset: Dataset, encoded: Encoded) -> dict[str, Any]:
     information[~encoded.active] = 0.0
     kl = encoded.kl
     found = {
+        "step": run.facts.get("step"),
         "points": len(encoded.indices),
         "reconstruction": float(losses.mean()),
         "reconstruction_sd": float(losses.std(ddof=1)),
@@ -235,15 +236,18 @@ def score_run(
     seed: int = 0,
     points: int = 0,
     dataset: Dataset | None = None,
+    data: Mapping[str, Any] | None = None,
     show: bool = False,
 ) -> dict[str, Result]:
     """Each metric's Result by name, with `reconstruction` and `kl` of the run; written to scores.json in its folder.
 
     `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known.
-    Scores of earlier calls with the same seed and points stay in the file; another begins a new one. `points` images
-    are encoded, 0 means every one, of `dataset`, by default the one that the run was trained on. Raises UnbraidError
-    where a score is NaN or infinite, once all others are written.
+    Scores of earlier calls with the same seed, points and data stay in the file; another begins a new one. `points`
+    images are encoded, 0 means every one, of `dataset`, by default the one that the run was trained on. `data` names
+    another: the settings in which it is another than that one. Raises UnbraidError where a score is NaN or infinite,
+    once all others are written.
     """
+    data = runs.OWN_DATA if dataset is None else data
     dataset = run.data if dataset is None else dataset
     own: list[str] = list(_OF_A_RUN)
     others: list[str] | None = None if dataset.factor_names else []
@@ -266,7 +270,7 @@ def score_run(
             print(f"encoding took {encoded:.0f} s, {share:.0%} of the time", file=sys.stderr)  # noqa: T201
     found |= {name: _OF_A_RUN[name](run, dataset, seed, rep) for name in own}
     kept = {name: result for name, result in found.items() if result.finite}
-    runs.write_scores(run.path, kept, seed, points)
+    runs.write_scores(run.path, kept, seed, points, run.facts.get("step"), data)
     if lost := ", ".join(name for name in found if name not in kept):
         raise UnbraidError(
             f"NaN or infinity came out of {lost}: all other scores are kept in {run.path / runs.SCORES}, so leave it "

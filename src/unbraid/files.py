@@ -75,10 +75,18 @@ def _beside(path: Path) -> Path:
 
 def sweep(folder: Path) -> None:
     """Removes what processes that were killed as they wrote left in `folder` more than an hour ago."""
-    for file in folder.glob(".*.tmp"):
+    for left in folder.glob(".*.tmp"):
         with suppress(OSError):  # another process may be sweeping too
-            if _TEMPORARY.search(file.name) and file.is_file() and time.time() - file.stat().st_mtime > _LEFT_OVER:
-                file.unlink()
+            if _TEMPORARY.search(left.name) and time.time() - _written(left) > _LEFT_OVER:
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+
+
+def _written(path: Path) -> float:
+    """When a file, or anything in a folder, was last written."""
+    return max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
 
 
 def _take_place(temporary: Path, path: Path) -> None:

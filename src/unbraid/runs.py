@@ -14,10 +14,11 @@ import json
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar
 
 import numpy as np
@@ -52,6 +53,7 @@ STATISTICS = "statistics.json"
 SCORES = "scores.json"
 ERROR = "error.json"
 LOCK = ".lock"
+ASIDE = "set-aside"  # in the folder of a study: damaged runs, which it has done again
 _OURS = (
     *(CONFIG, FACTS, CHECKPOINT, WEIGHTS, LOG, TENSORBOARD, FIGURES, EXPORT, REPORT),
     *(STATISTICS, SCORES, ERROR, LOCK),
@@ -59,6 +61,8 @@ _OURS = (
 
 # where a run is computed, how often it is saved and who else is told are not what it is
 FREE_SETTINGS = ("device", "checkpoint_minutes", "logger")
+
+OWN_DATA: Mapping[str, Any] = MappingProxyType({})  # what scores are taken of: no setting other than in training
 
 
 # bytes; what a run of ours writes stays far below, and what is larger is not read
@@ -74,6 +78,12 @@ _MOST_STEPS = 10**15
 
 def is_run(path: Path) -> bool:
     return (path / CONFIG).is_file()
+
+
+def find(folder: Path) -> list[Path]:
+    """The folder of every run below `folder`, at any depth, but for those that a study has set aside."""
+    found = (file.parent for file in folder.rglob(CONFIG))
+    return sorted(path for path in found if ASIDE not in path.relative_to(folder).parts)
 
 
 def leads_within(file: Path, folder: Path) -> bool:
@@ -132,7 +142,16 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def read_statistics(path: Path) -> dict[str, Any]:
-    return read_json(path / STATISTICS)
+    """What `write_statistics` wrote; raises UnbraidError where that was of other weights than the run has now."""
+    found = read_json(path / STATISTICS)
+    if not _is_of_these_weights(path, found):
+        raise UnbraidError(f"{path / STATISTICS} is of an earlier step of the run: `unbraid figures {path}` renews it")
+    return found
+
+
+def has_statistics(path: Path) -> bool:
+    """Whether the run has statistics, of the weights that it has now."""
+    return (path / STATISTICS).is_file() and _is_of_these_weights(path, read_json(path / STATISTICS))
 
 
 def write_statistics(path: Path, statistics: Mapping[str, Any]) -> None:
@@ -171,13 +190,38 @@ def state(path: Path) -> str:
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """{"seed": ..., "metrics": {name: {"score", "parts", "matrices"}}} of the run at `path`; {} before it is scored."""
+    """{"seed": ..., "metrics": {name: {"score", "parts", "matrices"}}} of the run at `path`; {} before it is scored.
+
+    What was scored before training went on counts no more.
+    """
     file = path / SCORES
     found = read_json(file, _largest_scores(file)) if file.is_file() else {}
     metrics = found.get("metrics", {})
     if not isinstance(metrics, dict) or not all(_is_score(value) for value in metrics.values()):
         raise UnbraidError(f"{file} is damaged: every metric must have a score, parts and matrices of numbers")
-    return found
+    return found if _is_of_these_weights(path, found) else {}
+
+
+def _weights(path: Path) -> Path | None:
+    """The file with the weights of the run as far as it is trained; None before the first checkpoint."""
+    return next((path / name for name in (WEIGHTS, CHECKPOINT) if (path / name).is_file()), None)
+
+
+def _is_of_these_weights(path: Path, found: Mapping[str, Any]) -> bool:
+    """Whether scores or statistics are of the step that the weights of the run are of.
+
+    Where they name no step, as older files do not, they are taken for those of a finished run.
+    """
+    source = _weights(path)
+    if source is None:
+        return True
+    if found.get("step") is None:
+        return source.name == WEIGHTS
+    if state(path) == "finished":
+        return bool(found["step"] == read_facts(path).get("step"))
+    with suppress(UnbraidError), opened_tensors(source) as file:
+        return bool(found["step"] == _metadata(file).get("step"))
+    return False
 
 
 def _largest_scores(file: Path) -> int:
@@ -211,16 +255,40 @@ def _is_matrix(value: Any) -> bool:
     )
 
 
-def write_scores(path: Path, found: Mapping[str, "Result"], seed: int, points: int = 0) -> None:
-    """Adds `found` to the scores of the same seed and number of points; those of others make way."""
-    before = read_scores(path)
-    same = before.get("seed") == seed and before.get("points", 0) == points
-    metrics = before.get("metrics", {}) if same else {}
+def scores_by(path: Path, seed: int, points: int, data: Mapping[str, Any] | None = OWN_DATA) -> dict[str, Any]:
+    """The metrics in `read_scores` where they were taken by this seed, these points and this data; else {}.
+
+    `data` are settings laid over those of the run's own data. None is a data set that has no settings, which none is
+    known to equal.
+    """
+    found = read_scores(path)
+    there = found.get("data", read_facts(path).get("score_data", OWN_DATA))  # where older files have it
+    same = found.get("seed") == seed and found.get("points", 0) == points and data is not None and there == data
+    return found.get("metrics", {}) if same else {}
+
+
+def write_scores(
+    path: Path,
+    found: Mapping[str, "Result"],
+    seed: int,
+    points: int = 0,
+    step: int | None = None,
+    data: Mapping[str, Any] | None = OWN_DATA,
+) -> None:
+    """Adds `found` to the scores of the same seed, number of points and data; those of others make way.
+
+    Nothing is written where `step`, that of the weights that were scored, is not the run's any more.
+    """
+    if not _is_of_these_weights(path, {"step": step}):
+        return
+    metrics = scores_by(path, seed, points, data)
     for name, result in found.items():
         kept = {key: matrix for key, matrix in result.matrices.items() if matrix.size <= _LARGEST_MATRIX}
         matrices = {key: matrix.tolist() for key, matrix in kept.items()}
         metrics[name] = {"score": result.score, "parts": dict(result.parts), "matrices": matrices}
-    files.write_json(path / SCORES, {"seed": seed, "points": points, "unbraid": __version__, "metrics": metrics})
+    named = None if data is None else dict(data)
+    taken = {"seed": seed, "points": points, "step": step, "data": named, "unbraid": __version__}
+    files.write_json(path / SCORES, {**taken, "metrics": metrics})
 
 
 def steps_done(path: Path) -> int:
@@ -297,10 +365,16 @@ def load_tensors(path: Path, largest: int | None = None) -> tuple[dict[str, "Ten
                 f"{path} has {path.stat().st_size:,} bytes, and that of this run has at most {largest:,}: "
                 "put the right one back, or remove it to train from the beginning"
             )
-        metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
+        metadata = _metadata(file)
         # copies: a tensor that stayed a view of the file would keep Windows from ever replacing it
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
-    return tensors, metadata if isinstance(metadata, dict) else {}
+    return tensors, metadata
+
+
+def _metadata(file: Any) -> dict[str, Any]:
+    """What `save_tensors` was given beside the tensors of an opened file."""
+    found = json.loads((file.metadata() or {}).get("unbraid", "{}"))
+    return found if isinstance(found, dict) else {}
 
 
 @contextmanager
@@ -647,7 +721,7 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
     folder = Path(path)
     config = read_config(folder)
     facts = read_facts(folder)
-    source = next((folder / name for name in (WEIGHTS, CHECKPOINT) if (folder / name).is_file()), None)
+    source = _weights(folder)
     if source is None and facts.get("state") == "finished":
         raise UnbraidError(f"{folder / WEIGHTS} is missing: put it back, or train the run again")
     if source is None:
@@ -655,28 +729,29 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
     shape = facts.get("image_shape")
     if not (isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and 0 < n <= 4096 for n in shape)):
         raise UnbraidError(f"{folder / FACTS} is damaged: image_shape must be three whole numbers, not {shape!r}")
-    model = _read_model(source, config, shape)
+    model, step = _read_model(source, config, shape)
+    if facts.get("state") != "finished":  # its facts were written when it began or stopped, and a checkpoint since
+        facts = {**facts, "step": step}
     if source.name == CHECKPOINT and OBJECTIVES[config.objective].closed is not None:
-        settle(model, config, _checkpoint_step(source, config) - 1)  # the file itself trains on
-    model = to_device(model, choose_device(device)).eval()
-    return Run(folder, config, facts, model, data)
+        settle(model, config, _known_step(source, config, step) - 1)  # the file itself trains on
+    return Run(folder, config, facts, to_device(model, choose_device(device)).eval(), data)
 
 
-def _read_model(source: Path, config: Config, image_shape: Sequence[int]) -> "VAE":
-    """The model with the weights in `source`: no memory is taken for it before their names and shapes are compared."""
+def _read_model(source: Path, config: Config, image_shape: Sequence[int]) -> tuple["VAE", Any]:
+    """The model with the weights in `source`, and their step.
+
+    No memory is taken for it before the names and shapes of the weights are compared.
+    """
     model = describe_model(config, image_shape)
     with opened_tensors(source) as file:
         names = {name.removeprefix("model."): name for name in file.keys() if name.startswith("model.")}  # noqa: SIM118
         _refuse_misfit(model, {short: file.get_slice(name) for short, name in names.items()}, source)
         model = model.to_empty(device="cpu")
         fill(model, {short: file.get_tensor(name) for short, name in names.items()}, source)
-    return model
+        return model, _metadata(file).get("step")
 
 
-def _checkpoint_step(source: Path, config: Config) -> int:
-    with opened_tensors(source) as file:
-        metadata = json.loads((file.metadata() or {}).get("unbraid", "{}"))
-    step = metadata.get("step") if isinstance(metadata, dict) else None
+def _known_step(source: Path, config: Config, step: Any) -> int:
     if not (type(step) is int and 0 < step <= config.steps):
         raise UnbraidError(f"{source} is damaged: its step must be from 1 to {config.steps:,}, not {str(step)[:80]}")
     return step

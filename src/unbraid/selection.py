@@ -1,5 +1,6 @@
 """Choosing among the runs of a study without labels, and how far that choice can be trusted."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +29,13 @@ class Ranking:
 def rank(study: Path, *, seed: int = 0, show: bool = False) -> Ranking:
     """Ranks the finished runs below `study` by how well runs of other seeds agree with them (UDR, Duan 2020).
 
-    Runs are compared within groups of equal settings but for the seed; a run alone in its group has no UDR. Beside it
-    stand the ELBO (higher is better) and the negative Gaussian total correlation and mean pairwise information of the
-    codes: of runs on different data these do not compare, while UDR does, for a group shares its data. Raises
-    UnbraidError where there are not two finished runs.
+    Runs that a study has set aside do not count, nor those whose state cannot be read. Runs are compared within groups
+    of equal settings but for the seed; a run alone in its group has no UDR. Beside it stand the ELBO (higher is better)
+    and the negative Gaussian total correlation and mean pairwise information of the codes: of runs on different data
+    these do not compare, while UDR does, for a group shares its data. Raises UnbraidError where there are not two
+    finished runs.
     """
-    folders = sorted(file.parent for file in study.rglob(runs.CONFIG) if runs.state(file.parent) == "finished")
+    folders = [folder for folder in runs.find(study) if _is_finished(folder, show)]
     if len(folders) < 2:
         raise UnbraidError(f"{study} holds {len(folders)} finished run(s): ranking compares at least 2")
     groups: dict[str, list[int]] = {}
@@ -78,6 +80,16 @@ def rank(study: Path, *, seed: int = 0, show: bool = False) -> Ranking:
         {name: [column[n] for n in order] for name, column in supervised.items()},
         agreement,
     )
+
+
+def _is_finished(folder: Path, show: bool) -> bool:
+    """Nor is a run finished whose files do not tell, which says so and stops no ranking of the others."""
+    try:
+        return runs.state(folder) == "finished"
+    except UnbraidError as error:
+        if show:
+            print(f"left out: {error}", file=sys.stderr)  # noqa: T201
+        return False
 
 
 def _correlation(first: list[float | None], second: list[float | None]) -> float | None:

@@ -17,6 +17,7 @@ from small_runs import small_run, squares
 from unbraid import runs
 from unbraid.data import from_arrays, load
 from unbraid.errors import UnbraidError
+from unbraid.metrics import Result
 from unbraid.report import build, datasets, find_runs, write_report
 from unbraid.report.page import SCRIPTS, json_block
 
@@ -114,6 +115,14 @@ def test_names_are_the_shortest_that_differ(burgess: Path, tmp_path: Path) -> No
     assert list(find_runs([tmp_path / "one" / "a", tmp_path / "one"])) == ["a", "b"]  # none twice
 
 
+def test_what_a_study_set_aside_is_not_on_its_page(burgess: Path, tmp_path: Path) -> None:
+    for name in ("a", "b", "set-aside/a-1"):
+        shutil.copytree(burgess, tmp_path / "study" / name)
+    assert list(find_runs([tmp_path])) == list(find_runs([tmp_path / "study"])) == ["a", "b"]
+    aside = tmp_path / "study" / "set-aside"
+    assert list(find_runs([aside])) == list(find_runs([aside / "a-1"])) == ["a-1"]  # where it is asked for
+
+
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnbraidError, match=r"is not a run folder, and there is none in it: it holds no config\.yaml"):
         write_report([tmp_path], tmp_path / "page.html")
@@ -195,6 +204,24 @@ def test_what_does_not_fit_in_statistics_is_computed_anew(tmp_path: Path, name: 
         details = json.loads(blocks(build(find_runs([tmp_path]), data=squares()))["run-0"])
         assert (details["variance"] == [0.1, 0.2, 0.3]) is expected
         assert (details["follows"] == ["size", "x", ""]) is expected
+
+
+def test_what_was_measured_of_an_earlier_step_is_left_out(tmp_path: Path) -> None:
+    run = small_run("beta_vae", tmp_path / "run")
+    runs.write_scores(run.path, {"mig": Result(0.5)}, 0, step=40)
+    found = {"step": 40, "elbo": -1.0, "posterior_variance": [0.1, 0.2, 0.3], "kl_per_latent": [3, 2, 1]}
+    found |= {"normalised_mutual_information": [[0, 0, 0]] * 3}
+    for earlier in (False, True):
+        if earlier:
+            scores = json.loads((run.path / runs.SCORES).read_text())
+            (run.path / runs.SCORES).write_text(json.dumps({**scores, "step": 25}))
+            found["step"] = 25
+        runs.write_statistics(run.path, found)
+        page = blocks(build(find_runs([tmp_path]), data=squares()))
+        (summary,) = json.loads(page["report"])["runs"]
+        assert ("mig" not in summary["scores"]) is earlier
+        assert (summary["results"]["elbo"] != -1.0) is earlier
+        assert (json.loads(page["run-0"])["variance"] != [0.1, 0.2, 0.3]) is earlier
 
 
 def test_statistics_are_shown_where_the_data_are_elsewhere(tmp_path: Path) -> None:

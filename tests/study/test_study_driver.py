@@ -3,12 +3,15 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from filelock import FileLock
 from study_cases import (
     PATIENCE,
@@ -23,13 +26,13 @@ from study_cases import (
     wait_for_new_checkpoint,
 )
 
-from unbraid import runs
+from unbraid import evaluate, runs
 from unbraid.errors import UnbraidError
-from unbraid.study import file, grid
+from unbraid.study import file, grid, work
 from unbraid.study.driver import grouped
 from unbraid.study.folders import STUDY as COPY
-from unbraid.study.folders import SUMMARY, TABLE
-from unbraid.study.work import Options
+from unbraid.study.folders import SUMMARY, TABLE, prepared
+from unbraid.study.work import Finish, Options
 
 needs_signals = pytest.mark.skipif(os.name != "posix", reason="needs the signals of POSIX")
 FAILING = STUDY.replace(
@@ -49,6 +52,10 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("short")
     study(out, SHORT)
     return out
+
+
+def interrupted(*arguments: Any, **options: Any) -> None:
+    raise KeyboardInterrupt
 
 
 class TestUndisturbed:
@@ -110,6 +117,24 @@ class TestDisturbed:
 
         assert [outcome.error for outcome in study(out)] == [None, None, None]
         assert same_bits(out, undisturbed)
+
+    def test_the_folder_tells_what_was_finished_before_an_interrupt(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real, told = work._trained, list[dict[str, str]]()
+
+        def trained(*arguments: Any) -> Any:
+            told.append(json.loads((tmp_path / SUMMARY).read_text()))
+            return interrupted() if len(told) == 2 else real(*arguments)
+
+        monkeypatch.setattr(work, "_trained", trained)
+        with pytest.raises(KeyboardInterrupt):
+            study(tmp_path, SHORT)
+        now = json.loads((tmp_path / SUMMARY).read_text())
+        assert list(now.values()) == ["finished", "unfinished", "unfinished"]
+        study(tmp_path, SHORT)
+        assert told[2] == now, "the next call does not forget it as it begins"
+        assert list(json.loads((tmp_path / SUMMARY).read_text()).values()) == ["finished"] * 3
 
     def test_a_killed_worker_stops_no_other(self, tmp_path: Path, undisturbed: Path) -> None:
         def kill() -> None:
@@ -184,6 +209,48 @@ class TestAgain:
         assert scored(other) != first
         assert scored(SHORT) == first
 
+    def test_scores_of_other_data_are_not_taken_for_these(
+        self, tmp_path: Path, short: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Though the process is killed as it scores, one score alone is taken again, or the user takes one by hand."""
+        folder = tmp_path / "run"
+        shutil.copytree(places(short, SHORT)[0], folder)
+        (folder / runs.SCORES).unlink()
+        other, own = (Finish(("mig", "sap"), 300, data) for data in ({"n_balls": 2}, {}))
+        own.make(folder)
+        true = runs.read_scores(folder)["metrics"]
+        other.make(folder)
+        assert other.is_done(folder) and not own.is_done(folder)
+        assert all(found["score"] != true[name]["score"] for name, found in runs.read_scores(folder)["metrics"].items())
+
+        with monkeypatch.context() as killed:
+            killed.setattr(evaluate, "score_run", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                own.make(folder)
+        assert own.missing_scores(folder) == ["mig", "sap"]
+
+        Finish(("mig",), 300, {}).make(folder)
+        assert own.missing_scores(folder) == ["sap"]
+        own.make(folder)
+        assert runs.read_scores(folder)["metrics"] == true
+
+        other.make(folder)
+        evaluate.score_run(runs.load(folder), ["mig"], points=300)
+        assert other.missing_scores(folder) == ["mig", "sap"] and own.missing_scores(folder) == ["sap"]
+        run = runs.load(folder)
+        evaluate.score_run(run, ["sap"], points=300, dataset=runs.load_data(run.config))
+        assert own.missing_scores(folder) == ["mig", "sap"], "nobody knows what data set that was"
+
+    def test_scores_of_older_versions_name_their_data_in_the_facts(self, tmp_path: Path, short: Path) -> None:
+        folder = tmp_path / "run"
+        shutil.copytree(places(short, SHORT)[0], folder)
+        scores = json.loads((folder / runs.SCORES).read_text())
+        (folder / runs.SCORES).write_text(json.dumps({k: scores[k] for k in ("seed", "points", "metrics")}))
+        assert Finish(("mig", "kl"), 300, {}).is_done(folder)
+        runs.write_facts(folder, {**runs.read_facts(folder), "score_data": {"n_balls": 2}})
+        assert Finish(("mig", "kl"), 300, {"n_balls": 2}).is_done(folder)
+        assert not Finish(("mig", "kl"), 300, {}).is_done(folder)
+
     def test_what_else_lies_in_the_folder_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / "theirs").mkdir()
         (tmp_path / "theirs" / runs.CONFIG).write_text("of: another program\n")
@@ -222,6 +289,16 @@ class TestStacks:
         assert grouped(cells, chosen, Options(stack=99)) == [list(range(6)), list(range(6, 12))]
         assert grouped(cells, chosen, Options(stack=4)) == [[0, 1, 2, 3], [4, 5], [6, 7, 8, 9], [10, 11]]
         assert grouped(cells, [1, 2, 7], Options(stack=4)) == [[1, 2], [7]]
+
+    def test_on_a_cluster_this_machine_is_not_asked_for_its_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        cells = grid.cells(file.parse(SHORT.replace("device: cpu", "device: cuda"), "small", ""), "")
+        assert grouped(cells, range(3), Options(), "ray") == [[0, 1, 2]]
+        assert grouped(cells, range(3), Options(stack=2), "ray") == [[0, 1], [2]]
+        with pytest.raises(UnbraidError, match='the device "cuda" is not on this machine'):
+            grouped(cells, range(3), Options())
+        cells = grid.cells(file.parse(SHORT, "small", ""), "")
+        assert grouped(cells, range(3), Options(), "ray") == [[0], [1], [2]]
 
     def test_a_stack_is_its_runs_but_for_rounding(self, tmp_path: Path, short: Path) -> None:
         assert [outcome.error for outcome in study(tmp_path, SHORT, stack=3)] == [None] * 3
@@ -272,15 +349,34 @@ class TestHalfWritten:
         with FileLock(place / runs.LOCK, timeout=PATIENCE):
             content = (place / runs.CHECKPOINT).read_bytes()
             (place / runs.CHECKPOINT).write_bytes(content[: len(content) // 2])
-            (place / f".{runs.CHECKPOINT}.1-abcd.tmp").write_bytes(content[:9])
+            (place / f".{runs.CHECKPOINT}.1-0123abcd.tmp").write_bytes(content[:9])
             (place / "figures").mkdir()
-            (place / "figures" / ".x.png.1-abcd.tmp").touch()
-        (out / f".{TABLE}.1-abcd.tmp").touch()
+            (place / "figures" / ".x.png.1-0123abcd.tmp").touch()
+            (place / ".pictures.1-0123abcd.tmp").mkdir()  # of a killed `unbraid decode`
+        (out / f".{TABLE}.1-0123abcd.tmp").touch()
+        for left in out.rglob(".*.tmp"):
+            os.utime(left, (0, 0))
+        new = place / "figures" / ".y.png.2-0123abcd.tmp"  # somebody may be writing it
+        new.touch()
         assert [outcome.error for outcome in study(out)] == [None] * 3
         assert same_bits(out, undisturbed)
-        assert not [
-            file for path in [out, *places(out)] for file in path.rglob("*.tmp") if "set-aside" not in str(file)
-        ]
+        assert [path.name for path in out.rglob("*.tmp")] == [new.name]
+
+    def test_a_spoiled_log_of_an_unfinished_run(self, tmp_path: Path) -> None:
+        """Set aside like that of a finished one; a line that a kill cut off is no damage."""
+        study(tmp_path, SHORT)
+        (cut, spoiled, _) = places(tmp_path, SHORT)
+        for place in (cut, spoiled):
+            tensors, metadata = runs.load_tensors(place / runs.WEIGHTS)
+            runs.save_tensors(place / runs.CHECKPOINT, tensors, metadata)
+            (place / runs.WEIGHTS).unlink()
+            runs.write_facts(place, {**runs.read_facts(place), "state": "stopped"})
+        (cut / runs.LOG).write_bytes((cut / runs.LOG).read_bytes()[:-9])
+        (spoiled / runs.LOG).write_bytes(b"\xff\xfe" * 40)
+        cells = grid.cells(file.parse(SHORT, "small", ""), "")
+        assert prepared(cells, tmp_path) == places(tmp_path, SHORT)
+        assert cut.exists() and not spoiled.exists()
+        assert [path.name for path in (tmp_path / "set-aside").iterdir()] == [f"{spoiled.name}-1"]
 
     def test_a_config_that_was_edited_is_another_run(self, tmp_path: Path, short: Path) -> None:
         study(tmp_path, SHORT)

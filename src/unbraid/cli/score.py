@@ -22,12 +22,12 @@ def _run_score(chosen: argparse.Namespace) -> None:
     for path in chosen.runs:
         run = runs.load(path)
         found = evaluate.score_run(run, chosen.metrics, seed=chosen.seed, show=True)
-        metrics = runs.read_scores(path)["metrics"]
-        scored[str(path)] = {name: {"score": metrics[name]["score"], **metrics[name]["parts"]} for name in found}
+        scored[str(path)] = {name: {"score": result.score, **result.parts} for name, result in found.items()}
         pictures.draw_scores(run)
         if not chosen.json:
             print(f"{path}")
-            tables.show_scores(run.config.data, {name: metrics[name] for name in found})
+            shown = {name: {"score": result.score, "parts": result.parts} for name, result in found.items()}
+            tables.show_scores(run.config.data, shown)
     if chosen.json:
         print(json.dumps(scored, indent=2))
 

@@ -19,13 +19,13 @@ from unbraid.types import Dataset
 
 
 def find_runs(paths: Sequence[Path]) -> dict[str, Path]:
-    """Name -> folder of every run among `paths` and, where one is no run itself, below it at any depth.
+    """Name -> folder of every run among `paths` and, where one is no run itself, of those below it (`runs.find`).
 
     Names are the shortest ends of the folders' paths that tell them apart. Raises UnbraidError where there is none.
     """
     found: list[Path] = []
     for path in paths:
-        below = [path] if runs.is_run(path) else sorted(file.parent for file in path.rglob(runs.CONFIG))
+        below = [path] if runs.is_run(path) else runs.find(path)
         if not below:
             raise UnbraidError(f"{path} is not a run folder, and there is none in it: it holds no {runs.CONFIG}")
         found += [folder.resolve() for folder in below]

@@ -113,7 +113,7 @@ def _of_statistics(path: Path, size: int, factors: Sequence[str]) -> dict[str, A
 
     Nothing where it does not fit this run.
     """
-    if not (path / runs.STATISTICS).is_file():
+    if not runs.has_statistics(path):
         return {}
     found = runs.read_statistics(path)
     try:
@@ -163,7 +163,7 @@ def _codes(run: Run, dataset: Dataset, indices: np.ndarray) -> list[list[float]]
 def _results(path: Path, log: Mapping[str, np.ndarray], active: int) -> dict[str, float]:
     """Nats per image: of the trained run where they were measured, else the last row of the log."""
     found: dict[str, Any] = {name: log[name][-1] for name in ("elbo", "recon", "kl") if len(log.get(name, ()))}
-    if runs.state(path) == "finished" and (path / runs.STATISTICS).is_file():
+    if runs.state(path) == "finished" and runs.has_statistics(path):
         measured = runs.read_statistics(path)
         found |= {"elbo": measured.get("elbo"), "recon": measured.get("reconstruction"), "kl": measured.get("kl")}
     found |= {"active_latents": active, "steps_done": runs.steps_done(path)}

@@ -56,14 +56,14 @@ def run_study(
     with claimed(out):
         folders = prepared(cells, out)
         files.write_text(out / STUDY, study.text)
-        _write_summary(out, folders, {})
         errors: dict[int, str | None] = {n: None for n, folder in enumerate(folders) if finish.is_done(folder)}
-        numbers = grouped(cells, [n for n in range(len(cells)) if n not in errors], options)
+        _write_summary(out, folders, errors)
+        numbers = grouped(cells, [n for n in range(len(cells)) if n not in errors], options, engine)
         tasks = [
             Group(tuple(folders[n] for n in group), tuple(cells[n].config.flat() for n in group), finish)
             for group in numbers
         ]
-        with _stoppable(), watched(cells, folders, errors, study, show=show) as view:
+        with _stoppable(), _summed_up(out, folders, errors), watched(cells, folders, errors, study, show=show) as view:
             if tasks:
                 with closing(ENGINES[engine].work(tasks, options)) as reports:
                     for report in reports:
@@ -74,7 +74,6 @@ def run_study(
             if errors[n] is not None and folder.is_dir():  # a process that was killed could not write it
                 with suppress(OSError):
                     runs.write_error(folder, errors[n])
-        _write_summary(out, folders, errors)
         table.write(out)
         finished = [Result(folders[n], cell.config) for n, cell in enumerate(cells) if errors[n] is None]
         if finished:
@@ -91,15 +90,25 @@ def check(cells: Sequence[Cell], engine: str, options: Options) -> None:
         logs.check_installed(name)
 
 
+@contextmanager
+def _summed_up(out: Path, folders: Sequence[Path], errors: Mapping[int, str | None]) -> Iterator[None]:
+    """However the block ends, study.json then says how far the study came."""
+    try:
+        yield
+    finally:
+        _write_summary(out, folders, errors)
+
+
 def _write_summary(out: Path, folders: Sequence[Path], errors: Mapping[int, str | None]) -> None:
     states = {folder.name: errors[n] or "finished" if n in errors else "unfinished" for n, folder in enumerate(folders)}
     files.write_json(out / SUMMARY, states)
 
 
-def grouped(cells: Sequence[Cell], numbers: Sequence[int], options: Options) -> list[list[int]]:
+def grouped(cells: Sequence[Cell], numbers: Sequence[int], options: Options, engine: str = "local") -> list[list[int]]:
     """The runs called `numbers` in the groups that train at once, of `options.stack` at most."""
     chosen = [cells[n].config for n in numbers]
-    together = groups(chosen, stacked=options.stack > 1 if options.stack else None)
+    stacked = options.stack > 1 if options.stack else None
+    together = groups(chosen, stacked=stacked, elsewhere=ENGINES[engine].elsewhere)
     most = options.stack or _STACK
     return [
         [numbers[index] for index in group[start : start + most]]

@@ -13,9 +13,10 @@ class Engine:
 
     work: Callable[[Sequence[Group], Options], Generator[Report, None, None]]
     check: Callable[[Options], None]
+    elsewhere: bool = False  # on machines that may have other devices than this one
 
 
 ENGINES = {
     "local": Engine(engine_local.local, engine_local.check),
-    "ray": Engine(engine_ray.ray_cluster, engine_ray.check),
+    "ray": Engine(engine_ray.ray_cluster, engine_ray.check, elsewhere=True),
 }

@@ -15,7 +15,6 @@ SUMMARY = "study.json"  # folder of each run -> "finished", or its error
 STUDY = "study.yaml"  # what was last run here
 TABLE = "table.parquet"
 _LOCK, _HOLDER = ".study.lock", ".study.holder"
-_ASIDE = "set-aside"
 _PATIENCE = 60.0  # seconds for a killed process to let go of its run
 
 
@@ -74,16 +73,15 @@ def prepared(cells: Sequence[Cell], out: Path) -> list[Path]:
     A run of this study with a damaged file is set aside, not removed, and then done again. What else lies in `out` is
     left alone.
     """
-    for left in out.glob(".*.tmp"):
-        left.unlink(missing_ok=True)
+    files.sweep(out)
     wanted, names = {cell.hash for cell in cells}, {cell.name for cell in cells}
     places: dict[str, Path] = {}
     for path in run_folders(out):
         digits = hash_in(path)
         if digits in wanted:
             with run_lock(path):
-                for left in path.rglob(".*.tmp"):
-                    left.unlink(missing_ok=True)
+                for place in {left.parent for left in path.rglob(".*.tmp")}:
+                    files.sweep(place)
                 sound = _is_sound(path)
             if not sound:
                 _set_aside(path)
@@ -109,6 +107,8 @@ def _is_sound(path: Path) -> bool:
         weights = path / (runs.WEIGHTS if finished else runs.CHECKPOINT)
         if finished and runs.last_row(path).get("step") != runs.read_config(path).steps:
             return False
+        if not finished:
+            runs.read_log(path)
         if finished or weights.is_file():
             with runs.opened_tensors(weights):  # the header tells the length of the file
                 pass
@@ -123,7 +123,7 @@ def _is_sound(path: Path) -> bool:
 
 
 def _set_aside(path: Path) -> None:
-    aside = path.parent / _ASIDE
+    aside = path.parent / runs.ASIDE
     if not runs.leads_within(aside, path.parent):
         raise UnbraidError(f"{aside} is a symbolic link out of the study: put what it points to in its place")
     aside.mkdir(exist_ok=True)

@@ -32,10 +32,7 @@ class Finish:
         """The scores that the run does not have yet, by this seed, these points and this data."""
         if not self.scores:
             return []
-        there = runs.read_scores(folder)
-        data = runs.read_facts(folder).get("score_data", {})
-        same = there.get("seed") == 0 and there.get("points", 0) == self.points and data == self.score_data
-        known = there.get("metrics", {}) if same else {}
+        known = runs.scores_by(folder, 0, self.points, self.score_data)
         return [name for name in self.scores if name not in known]
 
     def is_done(self, folder: Path) -> bool:
@@ -56,8 +53,7 @@ class Finish:
             run = runs.load(folder)
             other = configs.resolve({**run.config.flat(), **self.score_data})
             dataset = runs.load_data(other) if self.score_data else None
-            runs.write_facts(folder, {**runs.read_facts(folder), "score_data": self.score_data})
-            evaluate.score_run(run, missing, points=self.points, dataset=dataset)
+            evaluate.score_run(run, missing, points=self.points, dataset=dataset, data=self.score_data)
         if self.run_figures and not runs.drawn(folder, self._mark):
             OF_A_RUN[self.run_figures].function(folder, self.theme)
             runs.mark_drawn(folder, self._mark)

@@ -5,10 +5,11 @@ To the last bit on a CPU; on CUDA to rounding, since a recorded step takes other
 
 import dataclasses
 import math
+import os
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,14 @@ def train(
             f"give a config or keywords, not both (got a config of data={config.data} and "
             f"{', '.join(f'{name}={value}' for name, value in {**named, **values}.items())})"
         )
-    folder = Path(out) if out is not None else _new_folder(config)
-    return _train_alone(folder, resolve(config.flat()), given, show_progress, new=True)
+    if out is not None:
+        return _train_alone(Path(out), resolve(config.flat()), given, show_progress, new=True)
+    folder = _new_folder(config)
+    try:
+        return _train_alone(folder, resolve(config.flat()), given, show_progress, new=True)
+    finally:
+        with suppress(OSError):
+            folder.rmdir()  # where it is still empty: no run came of it
 
 
 def resume(
@@ -75,8 +82,8 @@ def resume(
         config = dataclasses.replace(config, device=device)
     if runs.state(folder) == "finished":
         return runs.load(folder, config.device, data)
-    if data is not None:
-        _refuse_other_data(config, runs.read_facts(folder), data)
+    if data is not None and config.data != GIVEN_DATA:
+        raise UnbraidError(f"this run is trained on {config.data}, which is found by its name: leave data out")
     return _train_alone(folder, config, data, show_progress, new=False)
 
 
@@ -90,22 +97,34 @@ def _refuse_run(folder: Path) -> None:
         raise UnbraidError(f"{folder} holds other files: a run wants a new or an empty folder")
 
 
-def _refuse_other_data(config: Config, facts: Mapping[str, Any], data: Dataset) -> None:
-    if config.data != GIVEN_DATA:
-        raise UnbraidError(f"this run is trained on {config.data}, which is found by its name: leave data out")
+def _refuse_other_data(folder: Path, config: Config, data: Dataset) -> None:
+    """Raises UnbraidError where a run that goes on would see other images than before: files change, and code does."""
+    facts = runs.read_facts(folder) if (folder / runs.CHECKPOINT).is_file() else {}
     there = (facts.get("n_data"), facts.get("image_shape"))
     here = (len(data), list(data.image_shape))
     if facts and there != here:
+        given = config.data == GIVEN_DATA
         raise UnbraidError(
-            f"this run is trained on {there[0]} images {there[1]}, and the data given holds {here[0]} images "
-            f"{here[1]}: pass the same data set again"
+            f"this run is trained on {there[0]} images {there[1]}, and {'the data given' if given else config.data} "
+            f"holds {here[0]} images {here[1]}: "
+            + ("pass the same data set again" if given else "bring back the images of before, or train a new run")
         )
 
 
 def _new_folder(config: Config) -> Path:
+    """The first free folder under runs/, made at once: of trainings that begin together each has its own."""
     name = f"{config.data}-{config.model}-{config.objective}"
     candidates = (Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 1_000_000))
-    return next(path for path in candidates if not path.exists())
+    return next(path for path in candidates if _is_free(path))
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing was at `path`, where there is a folder now, or none can be: who writes into it will say why."""
+    try:
+        path.mkdir(parents=True)
+    except OSError:
+        return not os.path.lexists(path)
+    return True
 
 
 def train_many(
@@ -135,12 +154,13 @@ def train_many(
     return [found[index] for index in range(len(configs))]
 
 
-def groups(configs: Sequence[Config], *, stacked: bool | None = None) -> list[list[int]]:
+def groups(configs: Sequence[Config], *, stacked: bool | None = None, elsewhere: bool = False) -> list[list[int]]:
     """Indices of the configs that `train_many` trains together: each alone where stacking is not quicker.
 
-    On CUDA those that keep step, of whatever kinds; elsewhere only what stacks into one program.
+    On CUDA those that keep step, of whatever kinds; on others only what stacks into one program. Where they train
+    `elsewhere`, a device that a config names need not be on this machine.
     """
-    kinds = [runs.choose_device(config.device).type for config in configs]
+    kinds = [_kind(config.device, elsewhere) for config in configs]
     if all(kind == "cuda" for kind in kinds) and stacked is not False:
         return in_step(configs)
     found: list[list[int]] = []
@@ -148,6 +168,10 @@ def groups(configs: Sequence[Config], *, stacked: bool | None = None) -> list[li
         together = kinds[group[0]] != "cpu" if stacked is None else stacked
         found.extend([group] if together else [[index] for index in group])
     return found
+
+
+def _kind(device: str, elsewhere: bool) -> str:
+    return device.partition(":")[0] if elsewhere and device != "auto" else runs.choose_device(device).type
 
 
 def _train_alone(folder: Path, config: Config, given: Dataset | None, show_progress: bool, *, new: bool) -> runs.Run:
@@ -177,6 +201,7 @@ def _train_group(
         for folder, own in members:
             try:
                 dataset = datasets.of(own)
+                _refuse_other_data(folder, own, dataset)
                 trainer = Trainer(own, dataset, device)
                 locks.enter_context(locked(folder))
                 if new:

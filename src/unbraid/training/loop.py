@@ -115,9 +115,15 @@ def run(
         return answer
 
     with ExitStack() as boards:
-        for member in members:
+
+        def begin(member: Member, step: int) -> None:
             member.begin()
             boards.enter_context(member.board)
+
+        each(begin, start)
+        training = [member for member in training if member.error is None]
+        if not training:
+            return
         next_checkpoint = time.monotonic() + 60 * config.checkpoint_minutes
         advance = program([member.trainer for member in training])
         with interrupts() as interrupted, progress("train", config.steps, initial=start, show=show_progress) as bar:
