@@ -102,7 +102,7 @@ def test_the_same_image_through_two_models(opened: Opened, study: Path) -> None:
 
 def test_runs_that_cannot_be_read_are_named_and_left_out(open_page: Open, study: Path, tmp_path: Path) -> None:
     shutil.copytree(study, tmp_path / "study")
-    (tmp_path / "study" / "b" / runs.LOG).write_text("step\n<b>")
+    (tmp_path / "study" / "b" / runs.LOG).write_text("step\n<b>\n")
     opened = open_page(write_report([tmp_path / "study"], tmp_path / "study.html", data=squares())).ready()
     assert names(opened) == ["a", "c"]
     expect(opened.page.locator("#omitted")).to_contain_text("b: ")

@@ -8,8 +8,8 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +61,8 @@ def train(
         )
     if out is not None:
         return _train_alone(Path(out), resolve(config.flat()), given, show_progress, new=True)
-    folder = _new_folder(config)
-    try:
+    with _new_folder(config) as folder:
         return _train_alone(folder, resolve(config.flat()), given, show_progress, new=True)
-    finally:
-        with suppress(OSError):
-            folder.rmdir()  # where it is still empty: no run came of it
 
 
 def resume(
@@ -111,11 +107,22 @@ def _refuse_other_data(folder: Path, config: Config, data: Dataset) -> None:
         )
 
 
-def _new_folder(config: Config) -> Path:
-    """The first free folder under runs/, made at once: of trainings that begin together each has its own."""
-    name = f"{config.data}-{config.model}-{config.objective}"
-    candidates = (Path("runs") / (f"{name}-{n}" if n > 1 else name) for n in range(1, 1_000_000))
-    return next(path for path in candidates if _is_free(path))
+@contextmanager
+def _new_folder(config: Config) -> Iterator[Path]:
+    """The first free folder under runs/, made at once: of trainings that begin together each has its own.
+
+    What was made and is still empty in the end goes again, for no run came of it.
+    """
+    above, name = Path("runs"), f"{config.data}-{config.model}-{config.objective}"
+    is_new = not above.exists()
+    candidates = (above / (f"{name}-{n}" if n > 1 else name) for n in range(1, 1_000_000))
+    folder = next(path for path in candidates if _is_free(path))
+    try:
+        yield folder
+    finally:
+        for made in [folder, above] if is_new else [folder]:
+            with suppress(OSError):
+                made.rmdir()
 
 
 def _is_free(path: Path) -> bool:
