@@ -111,7 +111,7 @@ def plain(of: Config, dataset: Dataset) -> Step:
     acceleration.accelerate = lambda network: None
     acceleration.likelihood = lambda nll: nll
     trainer = _trainer(of, dataset)
-    trainer.learn = Differentiated(list(trainer.weights().values()))
+    trainer.learn = Differentiated(trainer.networks().values())
     return _steps(trainer)
 
 

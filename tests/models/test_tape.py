@@ -34,6 +34,10 @@ REPLAYED: dict[str, Callable[[Tensor], Tensor]] = {
     "a constant": lambda x: x * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     "a constant that is added to": added_to_a_constant,
     "in place": filled_in_place,
+    "losses that reduce": lambda x: nn.functional.mse_loss(x, x.roll(1, 0)) + nn.functional.huber_loss(x, 2 * x),
+    "cross-entropy": lambda x: nn.functional.binary_cross_entropy(x.sigmoid(), x.sigmoid().roll(1, 0), reduction="sum"),
+    "an operator with two results": lambda x: x.max(1).values.sum() + x.cummax(0).values.square().sum(),
+    "a gradient that is not asked for": lambda x: nn.functional.conv2d(x.detach()[None, None], x[None, None, :2, :2]),
     "pixels that move": lambda x: nn.functional.pixel_shuffle(x.reshape(1, 4, 2, 3), 2),
 }
 
@@ -64,6 +68,11 @@ def test_a_replay_makes_of_other_numbers_what_torch_makes_of_them(name: str) -> 
         lambda x: x[x > 0],
         lambda x: x.nonzero(),
         lambda x: x * 2 if torch.equal(x, x) else x,
+        lambda x: torch.ops.aten._native_batch_norm_legit(x, None, None, x.new_ones(6), x.new_ones(6), True, 0.1, 1e-5)[
+            0
+        ],
+        lambda x: x.to_sparse() @ x.t(),
+        lambda x: torch.empty(2**27) + x[0, 0],
         lambda x: torch.nn.functional.conv2d(
             x.reshape(1, 1, 4, 6).expand(1, 1, 4, 6).repeat(64, 1, 16, 16), x.new_ones(16, 1, 3, 3)
         ),

@@ -274,7 +274,8 @@ def compiled(
         address = ctypes.addressof(arguments)
         call(address, shares)
         if writing := tape.running():
-            writing.kernel(partial(call, address, shares), arguments, engine, *given)
+            memory = [array.untyped_storage() for array in given if array is not None]
+            writing.kernel(partial(call, address, shares), arguments, engine, memory)
 
     run.engine = engine  # type: ignore[attr-defined] # it owns the code
     return run

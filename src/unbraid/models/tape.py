@@ -6,70 +6,123 @@ the memory where it wrote the first time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
+from torch.utils._pytree import tree_map_only
 
-_MOST_COPIED = 1 << 19  # elements of what an operator makes that cannot write where it is told to
+_MOST_COPIED = 1 << 19  # elements of what an operator makes that is not told here where to write
+_MOST_BYTES = 1 << 28  # of memory that a tape keeps; where a step has more, Python is little of it
+
 _MAKERS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")  # memory, and nothing in it
-_OF_A_MAKER = {"dtype", "layout", "device", "pin_memory"}  # known where there is a tensor to write to
+_BEYOND_MEMORY = {  # operators drawn by chance, of sizes that hang on numbers, or that tell Python a number
+    torch.Tag.nondeterministic_seeded,
+    torch.Tag.data_dependent_output,
+    torch.Tag.dynamic_output_shape,
+}
+
+
+def _variants() -> dict[Any, tuple[Any, str]]:
+    """Operator -> (the same that writes where it is told to, the name of where); those that losses and layers use."""
+    pairs = {
+        **{f"{name}.{kind}": f"{name}.out" for name in ("add", "sub", "mul", "div") for kind in ("Tensor", "Scalar")},
+        **{
+            f"{name}.{kind}": f"{name}.{kind}_out"
+            for name in ("lt", "le", "gt", "ge", "eq", "ne")
+            for kind in ("Tensor", "Scalar")
+        },
+        "mean.dim": "mean.out",
+        "mean.default": "mean.dtype_out",
+        "sum.dim_IntList": "sum.IntList_out",
+        "pow.Tensor_Scalar": "pow.Tensor_Scalar_out",
+        "where.self": "where.self_out",
+    }
+    for name in (
+        *("abs", "neg", "sgn", "exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh"),
+        *("sigmoid", "softplus", "elu", "leaky_relu", "clamp", "maximum", "minimum", "amax", "amin", "logsumexp"),
+        *("mm", "bmm", "addmm", "triu", "cat", "stack", "gather", "_log_softmax", "_log_softmax_backward_data"),
+    ):
+        pairs[f"{name}.default"] = f"{name}.out"
+    for name in ("sigmoid", "tanh", "softplus", "elu", "leaky_relu", "threshold"):
+        pairs[f"{name}_backward.default"] = f"{name}_backward.grad_input"
+    found = {}
+    for name, into in pairs.items():
+        operator = _operator(into)
+        (place,) = (argument.name for argument in operator._schema.arguments if argument.is_out)
+        found[_operator(name)] = operator, place
+    return found
+
+
+def _operator(name: str) -> Any:
+    packet, overload = name.split(".")
+    return getattr(getattr(torch.ops.aten, packet), overload)
+
+
+_VARIANTS = _variants()
 
 
 class Tape(TorchDispatchMode):
     """Writes down, while it is on, what torch's operators and our kernels do; `replay` does it again.
 
     What they read then is what stands in the tensors that they were given, which are to be filled anew; what they make
-    stands where it stood. So nothing may hang on a number that Python has seen: `refused` names what cannot be
-    replayed, and is "" where all can.
+    stands where it stood. So nothing may hang on a number that Python has seen. `refused` names what cannot be
+    replayed, and is "" where all that was seen can.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.refused = ""
         self._program: list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]] = []
-        self._kept: list[Any] = []
+        self._kept: list[Any] = []  # memory that kernels work on
+        self._bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         made = func(*args, **kwargs)
         if not self.refused:
-            self._write(func, args, kwargs, made)
+            self._write(func, *tree_map_only(Tensor, Tensor.detach, (args, kwargs, made)))  # without autograd's graph
         return made
 
     def kernel(self, call: Callable[[], Any], *kept: Any) -> None:
         """Writes down what torch knows nothing of; `kept` is what it works on."""
-        self._program.append((call, (), {}))
-        self._kept.append(kept)
+        if not self.refused:
+            self._program.append((call, (), {}))
+            self._kept.append(kept)
 
     def replay(self) -> None:
-        with torch.no_grad():
-            for act, args, kwargs in self._program:
-                act(*args, **kwargs)
+        for act, args, kwargs in self._program:
+            act(*args, **kwargs)
 
     def _write(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any) -> None:
-        if func.overloadpacket.__name__ in _MAKERS:
-            return
-        if func is torch.ops.aten.lift_fresh.default:  # a constant, which somebody may add to
+        results = [result for result in (made if isinstance(made, tuple | list) else [made]) if result is not None]
+        if not _BEYOND_MEMORY.isdisjoint(func.tags) or not all(_has_memory(result) for result in results):
+            self._refuse(func)
+        elif func is torch.ops.aten.lift_fresh.default:  # a constant, which somebody may add to
             self._program.append((made.copy_, (made.clone(),), {}))
-            return
-        results = list(made) if isinstance(made, tuple | list) else [made]
-        if not _is_of_memory_alone(func) or not all(isinstance(result, Tensor) for result in results):
-            self.refused = str(func)
         elif any(_is_written(argument) for argument in func._schema.arguments):
-            self._program.append((func, args, kwargs))
-        elif not all(_is_seen_anew(result, args) for result in results):
-            variant = _that_writes(func)
-            if variant is not None:
-                into, places, allowed = variant
-                kept = {name: value for name, value in kwargs.items() if name in allowed}
-                self._program.append((into, args, kept | dict(zip(places, results, strict=True))))
-            elif sum(result.numel() for result in results) <= _MOST_COPIED:
-                self._program.append((partial(_copied, func, results), args, kwargs))
+            if all(_is_written(result) for result in func._schema.returns):
+                self._program.append((func, args, kwargs))
             else:
-                self.refused = str(func)
+                self._refuse(func)
+        elif not all(_is_seen_anew(result, args) for result in results):
+            self._bytes += sum(result.nbytes for result in results)
+            if self._bytes > _MOST_BYTES:
+                self._refuse(func)
+            elif func in _VARIANTS:
+                into, place = _VARIANTS[func]
+                self._program.append((into, args, {**kwargs, place: made}))
+            elif func.overloadpacket.__name__ not in _MAKERS:
+                if sum(result.numel() for result in results) <= _MOST_COPIED:
+                    self._program.append((partial(_copied, func, made), args, kwargs))
+                else:
+                    self._refuse(func)
+
+    def _refuse(self, func: Any) -> None:
+        self.refused = str(func)
+        self._program, self._kept = [], []
 
 
 def running() -> Tape | None:
@@ -78,10 +131,8 @@ def running() -> Tape | None:
     return mode if isinstance(mode, Tape) else None
 
 
-def _is_of_memory_alone(func: Any) -> bool:
-    """Neither drawn by chance, nor of a size that hangs on numbers, nor told to Python."""
-    others = {torch.Tag.nondeterministic_seeded, torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
-    return others.isdisjoint(func.tags)
+def _has_memory(result: Any) -> bool:
+    return isinstance(result, Tensor) and result.layout is torch.strided and not result._is_zerotensor()
 
 
 def _is_written(argument: Any) -> bool:
@@ -91,33 +142,13 @@ def _is_written(argument: Any) -> bool:
 def _is_seen_anew(result: Tensor, args: Sequence[Any]) -> bool:
     """Whether it lies in the memory of a tensor that was given."""
     there = result.untyped_storage().data_ptr()
-    return any(isinstance(given, Tensor) and given.untyped_storage().data_ptr() == there for given in args)
+    return any(_has_memory(given) and given.untyped_storage().data_ptr() == there for given in args)
 
 
-@cache
-def _that_writes(func: Any) -> tuple[Any, tuple[str, ...], frozenset[str]] | None:
-    """(the same operator that writes where it is told to, what its results are called there, its other arguments); None
-    where it only copies there what it has made."""
-    given = {argument.name: str(argument.type) for argument in func._schema.arguments}
-    found = []
-    for overload in func.overloadpacket.overloads():
-        into = getattr(func.overloadpacket, overload)
-        places = tuple(argument.name for argument in into._schema.arguments if argument.is_out)
-        others = {argument.name: str(argument.type) for argument in into._schema.arguments if not argument.is_out}
-        if not places or torch.Tag.generated in into.tags:
-            continue
-        is_whole = given.keys() - others.keys() <= _OF_A_MAKER
-        is_in_order = [*others] == [name for name in given if name in others]
-        if is_whole and is_in_order and all(_fits(given[name], kind) for name, kind in others.items()):
-            found.append((sum(given[name] != kind for name, kind in others.items()), (into, places, frozenset(others))))
-    return min(found, key=lambda each: each[0])[1] if found else None
-
-
-def _fits(given: str, wanted: str) -> bool:
-    return given == wanted or (given, wanted) == ("number", "Tensor")  # which torch sees as a tensor of its own
-
-
-def _copied(func: Any, places: Sequence[Tensor], *args: Any, **kwargs: Any) -> None:
+def _copied(func: Any, places: Any, *args: Any, **kwargs: Any) -> None:
+    """For operators that are not told where to write."""
     made = func(*args, **kwargs)
-    for place, result in zip(places, made if isinstance(made, tuple | list) else [made], strict=True):
-        place.copy_(result)
+    several = isinstance(made, tuple | list)
+    for place, result in zip(places if several else [places], made if several else [made], strict=True):
+        if result is not None:
+            place.copy_(result)

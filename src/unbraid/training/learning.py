@@ -1,11 +1,11 @@
 """The gradients of a step: its loss computed and differentiated, on the CPU once by torch and then from a tape."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unbraid.models.tape import Tape
 from unbraid.models.transformed import is_plainly_run
@@ -22,81 +22,116 @@ class Inputs:
 
 
 Logs = dict[str, Tensor]
+Gradients = list[Tensor | None]  # of each weight
 Objective = Callable[[Inputs, Mapping[str, Any]], Terms]  # (inputs, its numbers by name: floats, or tensors [])
 
 
 class Differentiated:
-    """Gives weights, in each step, the gradients of its loss, which it logs."""
+    """Gives the weights of networks, in each step, the gradients of its loss; returns what it logs."""
 
-    def __init__(self, weights: Sequence[Tensor]) -> None:
-        self._weights = weights
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        self._weights = [weight for network in networks for weight in network.parameters()]
 
     def __call__(self, objective: Objective, inputs: Inputs, hyper: Mapping[str, float]) -> Logs:
         return self._given(*self._differentiated(objective(inputs, hyper)))
 
-    def _differentiated(self, terms: Terms) -> tuple[Logs, list[Tensor | None]]:
+    def _differentiated(self, terms: Terms) -> tuple[Logs, Gradients]:
         total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
-        found = torch.autograd.grad(total, self._weights, allow_unused=True)
-        gradients: list[Tensor | None] = [
-            None if gradient is None else _laid_out_as(weight, gradient)
-            for weight, gradient in zip(self._weights, found, strict=True)
-        ]
-        return {"loss": terms.loss.detach(), **terms.logs}, gradients
+        learning = [weight for weight in self._weights if weight.requires_grad]
+        found = torch.autograd.grad(total, learning, allow_unused=True)
+        apart = dict(zip(learning, _apart(found, learning), strict=True))
+        return {"loss": terms.loss.detach(), **terms.logs}, [apart.get(weight) for weight in self._weights]
 
-    def _given(self, logs: Logs, gradients: Sequence[Tensor | None]) -> Logs:
+    def _given(self, logs: Logs, gradients: Gradients) -> Logs:
         for weight, gradient in zip(self._weights, gradients, strict=True):
             weight.grad = gradient
         return logs
 
 
 class Replayed(Differentiated):
-    """The same on the CPU, to the last bit, but written down on a tape in the first step and replayed in the others.
+    """The same to the last bit, but written down on a tape in the first step and replayed from then on.
 
-    So what hangs on no number may not change from step to step, as a stack asks of objectives too. A step that cannot
-    be replayed goes torch's way each time.
+    The objective is one and the same each time, and what hangs on no number does not change from step to step: stacks
+    ask that of objectives too. A tape is tried before it is trusted, with other numbers, beside what torch makes of
+    them; a step that it cannot replay goes torch's way each time. Hooks that are set on layers later are not called.
     """
 
-    _place: Hashable = None  # what the tape is of
-    _tape: Tape | None = None
-    _seen: Sequence[Tensor] = ()  # what it reads, beside the weights
-    _made: tuple[Logs, list[Tensor | None]] = {}, []
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        super().__init__(networks)
+        self._place: Hashable = None  # what the tape is of
+        self._recorded: tuple[Tape, list[Tensor], tuple[Logs, Gradients]] | None = None  # it, what it reads and makes
 
     @property
     def is_replayed(self) -> bool:
         """Whether the next step will be, if it is like the last."""
-        return self._tape is not None
+        return self._recorded is not None
 
     def __call__(self, objective: Objective, inputs: Inputs, hyper: Mapping[str, float]) -> Logs:
         numbers = torch.tensor([*hyper.values()], dtype=torch.float32)  # as floats they would stay what they are now
         now = [numbers, inputs.x, inputs.noise, *([] if inputs.permutation is None else [inputs.permutation])]
 
-        def made(given: Sequence[Tensor]) -> tuple[Logs, list[Tensor | None]]:
+        def made(given: Sequence[Tensor]) -> tuple[Logs, Gradients]:
             numbers, *tensors = given
             return self._differentiated(objective(Inputs(*tensors), dict(zip(hyper, numbers.unbind(), strict=True))))
 
-        place = (torch.get_num_threads(), *map(_place, now), *(weight.data_ptr() for weight in self._weights))
-        if not is_plainly_run() or (place == self._place and self._tape is None):
+        if not is_plainly_run():
             return self._given(*made(now))
-        if place == self._place and self._tape is not None:
-            for seen, tensor in zip(self._seen, now, strict=True):
-                seen.copy_(tensor)
-            self._tape.replay()
-        else:
-            self._seen = [tensor.clone() for tensor in now]
-            with Tape() as tape:
-                self._made = made(self._seen)
-            self._tape, self._place = None if tape.refused else tape, place
-        return self._given(*self._made)
+        weights = ((weight.data_ptr(), weight.requires_grad) for weight in self._weights)
+        place = (torch.get_num_threads(), *((each.shape, each.stride(), each.dtype) for each in now), *weights)
+        if place != self._place:
+            self._place = self._recorded = None
+            self._recorded, self._place = _recorded(made, now), place
+        if self._recorded is None:
+            return self._given(*made(now))
+        tape, read, results = self._recorded
+        _fill(read, now)
+        tape.replay()
+        return self._given(*results)
 
 
-def learns(weights: Sequence[Tensor], device: torch.device) -> Differentiated:
-    return Replayed(weights) if device.type == "cpu" else Differentiated(weights)
+def learns(networks: Collection[nn.Module], device: torch.device) -> Differentiated:
+    """What a trainer on this device learns by."""
+    has_buffers = any(True for network in networks for _ in network.buffers())  # which a trial would change
+    return Differentiated(networks) if device.type != "cpu" or has_buffers else Replayed(networks)
 
 
-def _laid_out_as(weight: Tensor, gradient: Tensor) -> Tensor:
-    """Optimizers go through both side by side."""
-    return gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)
+def _recorded(
+    made: Callable[[Sequence[Tensor]], tuple[Logs, Gradients]], now: Sequence[Tensor]
+) -> tuple[Tape, list[Tensor], tuple[Logs, Gradients]] | None:
+    """(a tape of `made`, the tensors that it reads in place of `now`, those that it makes); None where it has none."""
+    read = [tensor.clone() for tensor in now]
+    with Tape() as tape:
+        results = made(read)
+    if tape.refused:
+        return None
+    other = [each.roll(1, 0) if each.dtype == torch.int64 else 0.75 * each + 0.125 for each in now]
+    _fill(read, other)
+    try:
+        tape.replay()
+    except Exception:  # torch's, of an operator that cannot be called so
+        return None
+    (logs, gradients), (torchs_logs, torchs_gradients) = results, made(other)
+    pairs = [*((logs[name], torchs_logs[name]) for name in logs), *zip(gradients, torchs_gradients, strict=True)]
+    return (tape, read, results) if all(_is_same(*pair) for pair in pairs) else None
 
 
-def _place(tensor: Tensor) -> Hashable:
-    return tensor.shape, tensor.stride()
+def _is_same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other if one is None or other is None else torch.equal(one, other)
+
+
+def _fill(places: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
+    for place, tensor in zip(places, tensors, strict=True):
+        place.copy_(tensor)
+
+
+def _apart(gradients: Sequence[Tensor | None], weights: Sequence[Tensor]) -> Gradients:
+    """Each laid out as its weight, since optimizers go through both side by side, in memory of its own."""
+    found: Gradients = []
+    taken: set[int] = set()
+    for gradient, weight in zip(gradients, weights, strict=True):
+        if gradient is not None:
+            if gradient.stride() != weight.stride() or gradient.untyped_storage().data_ptr() in taken:
+                gradient = torch.empty_like(weight).copy_(gradient)
+            taken.add(gradient.untyped_storage().data_ptr())
+        found.append(gradient)
+    return found

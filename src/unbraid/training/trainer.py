@@ -66,7 +66,7 @@ class Trainer:
         self.woken, self.closed = objective.woken, objective.closed
         if self.woken is not None:
             self.model.head("opened", "another objective")
-        self.learn = learns(list(self.weights().values()), device)
+        self.learn = learns(self.networks().values(), device)
         self.generator = torch.Generator(device)
         self.sums: dict[str, Tensor] = {}
         self.summed = 0
