@@ -279,6 +279,11 @@ class TestRun:
             code, _, err = said("figures", trained, "--image", image)
             assert code == 2 and "the image must be one from 0 to 1,048,575 of the data set" in err
 
+    def test_a_span_that_is_none(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
+        for span in ("-1", "0", "nan", "inf"):
+            code, _, err = said("figures", trained, "--span", span)
+            assert code == 2 and f"span must be a number above 0, not {span}" in err
+
     def test_score(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
         code, out, _ = said("score", trained, "--metrics", "irs", "--json")
         scores = json.loads(out)[str(trained)]

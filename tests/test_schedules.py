@@ -109,7 +109,7 @@ def test_what_is_no_schedule_is_refused_in_one_sentence(text: str) -> None:
     ("text", "sentence"),
     [
         ("linar(0, 1, steps=9)", 'there is no schedule called "linar"; did you mean "linear"?'),
-        ("linear(0, 1)", "does not fit"),
+        ("linear(0, 1)", "does not fit linear(start, end, steps, after)"),
         ("linear(0, 1, 10, 0, 3)", "does not fit"),
         ("linear(0, 1, stops=10)", "does not fit"),
         ("linear(0, 1, steps=0)", "steps must be a whole number of at least 1"),

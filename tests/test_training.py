@@ -290,8 +290,7 @@ class TestOneFolderOneRun:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(UnbraidError, match="batch_size must be from 1 to 72"):
             small_run("beta_vae", None, batch_size=73)
-        assert list((tmp_path / "runs").iterdir()) == []
-        (tmp_path / "runs").rmdir()
+        assert list(tmp_path.iterdir()) == []
         (tmp_path / "runs").write_text("")
         with pytest.raises(UnbraidError, match="cannot write the run folder runs"):
             small_run("beta_vae", None, steps=1)
@@ -372,7 +371,7 @@ class TestSchedules:
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(training.trainer.OBJECTIVES, "annealed_vae", type(entry)(spy, entry.description))
             resume(folder, data=squares(), show_progress=False)
-        assert len(seen) == STEPS - 25
+        assert len(seen) == 1 + STEPS - 25, "the first is asked twice, since a tape is tried"
         assert seen[0] == {"gamma": 9.0, "capacity": pytest.approx(20 * 25 / 30)}
         assert seen[-1] == {"gamma": 9.0, "capacity": 20.0}
 

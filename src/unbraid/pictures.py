@@ -1,5 +1,6 @@
 """Every picture of a run, from its data to files in its figures folder."""
 
+import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -36,6 +37,8 @@ def finish(
     dataset = run.data
     if start is not None and not 0 <= start < len(dataset):
         raise UnbraidError(f"the image must be one from 0 to {len(dataset) - 1:,} of the data set, not {start:,}")
+    if span is not None and not 0 < span < math.inf:
+        raise UnbraidError(f"span must be a number above 0, not {span:g}")
     encoded = evaluate.encode_sample(run, dataset, show=show)
     found = evaluate.statistics(run, dataset, encoded)
     index = _middle(dataset) if start is None else start

@@ -1,6 +1,7 @@
 """Schedules: step -> value. Learning rates and hyper-parameters alike; in YAML and on flags written as their call."""
 
 import ast
+import inspect
 import itertools
 import math
 from collections.abc import Callable
@@ -127,8 +128,9 @@ def parse(text: str) -> Schedule:
     make = lookup(SCHEDULES, call.func.id, "schedule")
     try:
         return make(*arguments, **keywords)
-    except TypeError as error:
-        raise UnbraidError(f'the schedule "{text}" does not fit: {error}') from None
+    except TypeError:
+        asked = ", ".join(str(each).partition(":")[0] for each in inspect.signature(make).parameters.values())
+        raise UnbraidError(f'the schedule "{text}" does not fit {call.func.id}({asked})') from None
 
 
 def resolve(value: float | int | str | Schedule) -> Schedule | float:
