@@ -8,10 +8,13 @@ from unbraid.objectives import OBJECTIVES
 from unbraid.schedules import Schedule
 
 
+def hyper(config: Config) -> dict[str, Schedule | float]:
+    """The hyper-parameters of the objective, as schedules where they change."""
+    return {name: schedules.resolve(value) for name, value in config.section("objective").items()}
+
+
 def hyper_at(config: Config, step: int) -> dict[str, float]:
-    """The hyper-parameters of the objective at `step`."""
-    values = {name: schedules.resolve(value) for name, value in config.section("objective").items()}
-    return {name: value(step) if callable(value) else value for name, value in values.items()}
+    return {name: schedules.at(value, step) for name, value in hyper(config).items()}
 
 
 def closed(config: Config, step: int) -> list[int]:
@@ -33,8 +36,7 @@ def cut_short(config: Config) -> str | None:
 
 
 def _unended(config: Config) -> Iterator[tuple[str, Schedule]]:
-    for name, value in {**config.section("objective"), "lr": config.lr}.items():
-        schedule = schedules.resolve(value)
+    for name, schedule in {**hyper(config), "lr": schedules.resolve(config.lr)}.items():
         if isinstance(schedule, Schedule) and schedule.last > config.steps:
             if name == "opened" and schedule(config.steps) >= config.latent_dim:
                 continue  # of latents, and there are no more

@@ -136,3 +136,8 @@ def parse(text: str) -> Schedule:
 def resolve(value: float | int | str | Schedule) -> Schedule | float:
     """A number as it is, a schedule or its text as a schedule."""
     return parse(value) if isinstance(value, str) else value
+
+
+def at(value: Schedule | float, step: int) -> float:
+    """What a resolved value is at `step`."""
+    return value(step) if callable(value) else value

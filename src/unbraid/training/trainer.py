@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from unbraid import randomness, runs, schedules
+from unbraid import course, randomness, runs, schedules
 from unbraid.config import Config, fitted
 from unbraid.data.linear_coordinates import linear_coordinates
 from unbraid.data.pairs import pairs
@@ -47,7 +47,7 @@ class Trainer:
             self.aux = runs.to_device(
                 objective.aux.build(config.latent_dim, randomness.fold(config.seed, "aux")), device
             )
-        self.hyper = {name: schedules.resolve(value) for name, value in config.section("objective").items()}
+        self.hyper = course.hyper(config)
         nll = LIKELIHOODS[config.likelihood].nll
         if device.type == "cpu":
             nll = acceleration.likelihood(nll)
@@ -73,7 +73,7 @@ class Trainer:
         self.kl: list[float] = []  # [L] of the last row
 
     def hyper_at(self, step: int) -> dict[str, float]:
-        return {name: _at(value, step) for name, value in self.hyper.items()}
+        return {name: schedules.at(value, step) for name, value in self.hyper.items()}
 
     def inputs(self, step: int) -> Inputs:
         """All that the step takes in beside the weights; the noise and the permutations are named by seed and step."""
@@ -112,7 +112,7 @@ class Trainer:
 
     def rates(self, step: int) -> list[float]:
         """The learning rate of each optimizer."""
-        return [_at(lr, step) for _, lr in self.optimizers]
+        return [schedules.at(lr, step) for _, lr in self.optimizers]
 
     def update(self, rates: Sequence[float | Tensor]) -> None:
         """One step of every optimizer along the gradients that the parameters hold, which are then forgotten."""
@@ -145,8 +145,8 @@ class Trainer:
         self.sums, self.summed = {}, 0
         kl = self.kl = means.pop("kl")
         row = {"elbo": -(means["recon"] + sum(kl)), "recon": means["recon"], "kl": sum(kl), **means}
-        row |= {name: _at(value, step - 1) for name, value in self.hyper.items()}
-        row["lr"] = _at(self.lr, step - 1)
+        row |= self.hyper_at(step - 1)
+        row["lr"] = schedules.at(self.lr, step - 1)
         return row | {f"kl_{latent}": value for latent, value in enumerate(kl)}
 
     def prune(self) -> list[int]:
@@ -258,10 +258,6 @@ def _batches(config: Config, dataset: Dataset, device: torch.device) -> Batches:
     if not OBJECTIVES[config.objective].pairs:
         return dataset.batches(config.batch_size, seed=config.seed, device=device)
     return pairs(dataset, config.batch_size, seed=config.seed, device=device, changed=config.pair_changes)
-
-
-def _at(value: schedules.Schedule | float, step: int) -> float:
-    return value(step) if callable(value) else value
 
 
 def _frozen(network: torch.nn.Module) -> Callable[[Tensor], Tensor]:
