@@ -90,7 +90,7 @@ class TestHelp:
         [
             (["objectives"], ["beta_vae", "Higgins 2017", "gamma=1000"]),
             (["models"], ["burgess", "swift"]),
-            (["metrics"], ["mig", "dcimig"]),
+            (["metrics"], ["mig", "dcimig", "reconstruction"]),
             (["data", "list"], ["dsprites", "n_balls=1"]),
         ],
     )
@@ -289,6 +289,11 @@ class TestRun:
         scores = json.loads(out)[str(trained)]
         assert code == 0 and 0 <= scores["irs"]["score"] <= 1
         assert runs.read_scores(trained)["metrics"]["irs"]["score"] == scores["irs"]["score"]
+        code, out, _ = said("score", trained, "--metrics", "irs", "--points", "300", "--json")
+        assert code == 0 and runs.read_scores(trained)["points"] == 300
+        assert json.loads(out)[str(trained)]["irs"]["score"] != scores["irs"]["score"]
+        code, _, err = said("score", trained, "--points", "-5")
+        assert code == 2 and "points must be a whole number from 0, which means every image, not -5" in err
         code, _, err = said("score", trained, "--metrics", "mgi")
         assert code == 2 and 'there is no metric called "mgi"; did you mean "mig"?' in err
         code, _, err = said("score", trained, "--metrics", "mig_chen")
@@ -377,6 +382,9 @@ def test_a_study_from_its_plan_to_its_table(said: Callable[..., tuple[int, str, 
     assert runs.read_config(sound).seed == 3 and runs.steps_done(sound) == 5
     code, table, _ = said("table", out, "--where", "state==finished and lr<1", "--sort", "lr")
     assert code == 0 and sound.name in table and "1e+30" not in table
+    assert said("table", out, "--where", "lr<0")[1] == "none of the 2 runs is one where lr<0\n"
+    code, _, err = said("table", sound)
+    assert code == 2 and "it is a run itself, so give the folder around it" in err
     assert said("table", out, "--csv", tmp_path / "all.csv")[0] == 0
     with (tmp_path / "all.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -20,7 +20,7 @@ from unbraid.data import from_arrays
 from unbraid.data.balls import balls
 from unbraid.errors import UnbraidError
 from unbraid.information import entropy, equal_width_bins, mutual_information
-from unbraid.metrics import METRICS, Result
+from unbraid.metrics import METRICS, OF_A_RUN, Result
 from unbraid.runs import Run
 from unbraid.training import Interrupted, resume
 from unbraid.types import Dataset
@@ -263,6 +263,9 @@ class TestScores:
         run = Run(blank.path, blank.config, blank.facts, blank.model, squares())
         found = evaluate.score_run(run, ["mig", "sap", "factor_vae", "beta_vae", "unsupervised", "modularity", "irs"])
         assert found["mig"].score == 0 and all(math.isfinite(result.score) for result in found.values())
+
+    def test_the_scores_of_runs_alone_are_listed(self) -> None:
+        assert evaluate.SCORES.keys() == METRICS.keys() | OF_A_RUN.keys()
 
     @pytest.mark.parametrize("broken", [Result(math.nan), Result(0.5, {"part": math.inf})])
     def test_a_score_that_is_no_number_is_named_and_takes_no_other_along(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_runs import small_run, squares
 
-from unbraid import runs, selection, tables
+from unbraid import evaluate, runs, selection, tables
 from unbraid.errors import UnbraidError
 from unbraid.metrics import METRICS, Result
 from unbraid.selection import Ranking
@@ -66,6 +66,28 @@ def test_what_a_study_set_aside_is_not_ranked_nor_what_cannot_be_read(
     assert len(said) == 1 and f"{tmp_path / '2' / runs.FACTS} is damaged" in said[0]
 
 
+def test_a_copy_of_a_run_is_no_seed_that_agrees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runs, "load_data", lambda *arguments: squares())
+    scored(tmp_path / "0", 0.1)
+    shutil.copytree(tmp_path / "0", tmp_path / "again")
+    with pytest.raises(UnbraidError, match="1 finished run"):
+        selection.rank(tmp_path, show=True)
+    assert f"{tmp_path / 'again'} has the settings and the seed of {tmp_path / '0'}" in capsys.readouterr().err
+    scored(tmp_path / "1", 0.1, seed=1)
+    assert sorted(selection.rank(tmp_path).runs) == ["0", "1"]
+
+
+def test_how_many_latents_agree_stands_beside_how_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "load_data", lambda *arguments: squares())
+    for seed in range(2):
+        scored(tmp_path / str(seed), 0.1, seed=seed)
+    ranking = selection.rank(tmp_path)
+    found = [evaluate.encode_sample(runs.load(tmp_path / name), squares()).active.sum() for name in ranking.runs]
+    assert ranking.active_latents == found
+
+
 def test_one_run_is_no_ranking(tmp_path: Path) -> None:
     scored(tmp_path / "0", 0.1)
     with pytest.raises(UnbraidError, match="1 finished run"):
@@ -76,6 +98,7 @@ def test_the_tables_of_all_metrics_fit_a_line(capsys: pytest.CaptureFixture[str]
     criteria = ("udr_lasso", "udr_spearman", "elbo", "-gaussian_tc", "-mean_mi")
     ranking = Ranking(
         ["a", "b"],
+        [3, 10],
         {criterion: [0.123456, None] for criterion in criteria},
         {metric: [0.5, None] for metric in METRICS},
         {criterion: dict.fromkeys(METRICS, -0.987654) for criterion in criteria},

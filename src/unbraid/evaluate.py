@@ -247,6 +247,8 @@ def score_run(
     another: the settings in which it is another than that one. Raises UnbraidError where a score is NaN or infinite,
     once all others are written.
     """
+    if points < 0:
+        raise UnbraidError(f"points must be a whole number from 0, which means every image, not {points:,}")
     data = runs.OWN_DATA if dataset is None else data
     dataset = run.data if dataset is None else dataset
     own: list[str] = list(_OF_A_RUN)

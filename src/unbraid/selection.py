@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from unbraid import evaluate, runs
+from unbraid.config import Config
 from unbraid.errors import UnbraidError
 from unbraid.metrics import METRICS
 from unbraid.metrics.udr import udr
@@ -21,6 +22,7 @@ class Ranking:
     """A row per run, best first by `udr_lasso`; a value is None where it is not known."""
 
     runs: list[str]
+    active_latents: list[int]  # of each run: agreeing on few is easy, on one most of all
     unsupervised: Mapping[str, list[float | None]]  # criterion -> value of each run
     supervised: Mapping[str, list[float | None]]  # metric -> score of each run, from scores.json
     agreement: Mapping[str, Mapping[str, float | None]]  # criterion -> metric -> Spearman correlation over the runs
@@ -30,26 +32,28 @@ def rank(study: Path, *, seed: int = 0, show: bool = False) -> Ranking:
     """Ranks the finished runs below `study` by how well runs of other seeds agree with them (UDR, Duan 2020).
 
     Runs that a study has set aside do not count, nor those whose state cannot be read. Runs are compared within groups
-    of equal settings but for the seed; a run alone in its group has no UDR. Beside it stand the ELBO (higher is better)
-    and the negative Gaussian total correlation and mean pairwise information of the codes: of runs on different data
-    these do not compare, while UDR does, for a group shares its data. Raises UnbraidError where there are not two
-    finished runs.
+    of equal settings but for the seed; a run alone in its group has no UDR. Copies, runs of equal settings and seed,
+    count once, for they agree whatever they learned. Beside it stand the ELBO (higher is better) and the negative
+    Gaussian total correlation and mean pairwise information of the codes: of runs on different data these do not
+    compare, while UDR does, for a group shares its data. Raises UnbraidError where there are not two finished runs.
     """
-    folders = [folder for folder in runs.find(study) if _is_finished(folder, show)]
+    folders = _without_copies([folder for folder in runs.find(study) if _is_finished(folder, show)], show)
     if len(folders) < 2:
-        raise UnbraidError(f"{study} holds {len(folders)} finished run(s): ranking compares at least 2")
+        raise UnbraidError(
+            f"{study} holds {len(folders)} finished run(s) of different settings or seeds: ranking compares at least 2"
+        )
     groups: dict[str, list[int]] = {}
-    codes, kls = [], []
+    codes, kls, active = [], [], []
     values: dict[str, list[float | None]] = {}
     with progress("encode", len(folders), "runs", show=show) as bar:
         for number, folder in enumerate(folders):
             run = runs.load(folder)
             dataset = run.data
-            settings = {k: v for k, v in run.config.flat().items() if k not in ("seed", *runs.FREE_SETTINGS)}
-            groups.setdefault(repr(settings), []).append(number)
+            groups.setdefault(_settings(run.config, but=("seed",)), []).append(number)
             encoded = evaluate.encode_sample(run, dataset, points=_POINTS, seed=seed)
             codes.append(encoded.mean)
             kls.append(encoded.kl)
+            active.append(int(encoded.active.sum()))
             losses, _ = evaluate.fresh_losses(run, dataset, seed=seed)
             values.setdefault("elbo", []).append(-float(losses.mean() + encoded.kl.sum()))
             tc, mi = evaluate.dependence(encoded.mean)
@@ -76,6 +80,7 @@ def rank(study: Path, *, seed: int = 0, show: bool = False) -> Ranking:
     order = sorted(range(len(folders)), key=lambda n: -best[n])
     return Ranking(
         [str(folders[n].relative_to(study)) for n in order],
+        [active[n] for n in order],
         {name: [column[n] for n in order] for name, column in ordered.items()},
         {name: [column[n] for n in order] for name, column in supervised.items()},
         agreement,
@@ -90,6 +95,19 @@ def _is_finished(folder: Path, show: bool) -> bool:
         if show:
             print(f"left out: {error}", file=sys.stderr)  # noqa: T201
         return False
+
+
+def _without_copies(folders: list[Path], show: bool) -> list[Path]:
+    first: dict[str, Path] = {}
+    for folder in folders:
+        same = first.setdefault(_settings(runs.read_config(folder)), folder)
+        if show and same != folder:
+            print(f"left out: {folder} has the settings and the seed of {same}", file=sys.stderr)  # noqa: T201
+    return list(first.values())
+
+
+def _settings(config: Config, but: tuple[str, ...] = ()) -> str:
+    return repr({name: v for name, v in config.flat().items() if name not in (*but, *runs.FREE_SETTINGS)})
 
 
 def _correlation(first: list[float | None], second: list[float | None]) -> float | None:

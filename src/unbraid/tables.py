@@ -166,8 +166,9 @@ def show_scores(data: str, metrics: Mapping[str, Mapping[str, Any]]) -> None:
 
 def show_ranking(ranking: "Ranking") -> None:
     """The runs of a study, best first without labels, and how that order agrees with the supervised scores."""
-    rows = [[name, *(column[n] for column in ranking.unsupervised.values())] for n, name in enumerate(ranking.runs)]
-    show(["run", *ranking.unsupervised], rows, "Runs by UDR (agreement with other seeds; no labels used)")
+    columns: dict[str, Sequence[Any]] = {"active latents": ranking.active_latents, **ranking.unsupervised}
+    rows = [[name, *(column[n] for column in columns.values())] for n, name in enumerate(ranking.runs)]
+    show(["run", *columns], rows, "Runs by UDR (agreement with other seeds; no labels used)")
     if ranking.supervised:  # a row each: there are more metrics than a line has room for
         agreement = [
             [metric, scores[0], *(row[metric] for row in ranking.agreement.values())]

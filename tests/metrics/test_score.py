@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,8 @@ from metric_cases import GRID, SIZES, UNIT, rep
 
 from unbraid.errors import UnbraidError
 from unbraid.metrics import METRICS, mig, results, score
+from unbraid.metrics.validate import representation
+from unbraid.registry import parameters
 from unbraid.types import Representation
 
 QUICK = ["mig", "mig_sup", "irs", "unsupervised"]
@@ -76,6 +80,44 @@ def test_a_score_depends_on_the_seed_and_on_nothing_else_that_is_asked() -> None
     assert together == reversed_
     assert together["factor_vae"] == score(codes, GRID, ["factor_vae"], seed=3)["factor_vae"]
     assert together["factor_vae"] != score(codes, GRID, ["factor_vae"], seed=4)["factor_vae"]
+
+
+def test_options_take_the_place_of_the_published_protocol() -> None:
+    codes = UNIT + np.random.default_rng(0).normal(size=UNIT.shape)
+    found = score(codes, GRID, {"mig": {"bins": 5}, "sap": {}})
+    assert found["mig"] == mig(rep(codes), np.random.default_rng(0), bins=5).score
+    assert found["mig"] != score(codes, GRID, ["mig"])["mig"]
+    assert found["sap"] == score(codes, GRID, ["sap"])["sap"]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "sentence"),
+    [
+        ({"mig": {"bin": 5}}, 'mig has no option "bin"; did you mean "bins"'),
+        ({"mig": 5}, "mig must have its options in a mapping"),
+        ({"mig": {"bins": 1}}, "mig: bins must be a whole number from 2 up, not 1"),
+        ({"mig": {"bins": 2.5}}, "whole number from 2 up, not 2.5"),
+        ({"mig": {"bins": True}}, "not True"),
+        ({"irs": {"quantile": 2}}, "irs: quantile must be a number from 0 to 1, not 2"),
+        ({"dci_lasso": {"alpha": float("nan")}}, "alpha must be a number from 0 up, not nan"),
+        ({"dci_lasso": {"alpha": "1"}}, "alpha must be a number from 0 up, not '1'"),
+        ({"mgi": {}}, 'did you mean "mig"'),
+    ],
+)
+def test_a_bad_option_is_refused(metrics: Any, sentence: str) -> None:
+    with pytest.raises(UnbraidError, match=sentence):
+        score(UNIT, GRID, metrics)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_option_is_taken_at_the_least_that_it_may_be(name: str) -> None:
+    """So that none of them ends in an exception of NumPy's."""
+    codes = UNIT + np.random.default_rng(0).normal(size=UNIT.shape)
+    everything = representation(codes, GRID, logvar=np.full(codes.shape, -1.0))
+    for option, known in parameters(METRICS[name].function).items():
+        least = {"bins": 2, "batch": 2, "limit": 0.1}.get(option, 1 if known.type is int else 0)
+        found = results(everything, {name: {option: least}})[name]
+        assert isinstance(found.score, float)
 
 
 def test_the_global_generator_is_neither_read_nor_set() -> None:

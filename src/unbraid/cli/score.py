@@ -7,6 +7,9 @@ from pathlib import Path
 def score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of trained runs")
     parser.add_argument("--metrics", nargs="+", metavar="NAME", help="only these (default: all but the slow ones)")
+    parser.add_argument(
+        "--points", type=int, default=0, metavar="N", help="encode so many images (default: 0, every one of most data)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the points that are drawn (default: 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.set_defaults(run=_run_score)
@@ -21,7 +24,7 @@ def _run_score(chosen: argparse.Namespace) -> None:
     scored = {}
     for path in chosen.runs:
         run = runs.load(path)
-        found = evaluate.score_run(run, chosen.metrics, seed=chosen.seed, show=True)
+        found = evaluate.score_run(run, chosen.metrics, seed=chosen.seed, points=chosen.points, show=True)
         scored[str(path)] = {name: {"score": result.score, **result.parts} for name, result in found.items()}
         pictures.draw_scores(run)
         if not chosen.json:
@@ -33,14 +36,15 @@ def _run_score(chosen: argparse.Namespace) -> None:
 
 
 def metrics(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = 'Options are set from Python: unbraid.score(codes, factors, metrics={"mig": {"bins": 50}}).'
     parser.set_defaults(run=_run_metrics)
 
 
 def _run_metrics(chosen: argparse.Namespace) -> None:
     from unbraid import tables
-    from unbraid.metrics import METRICS
+    from unbraid.metrics import METRICS, OF_A_RUN
     from unbraid.registry import parameters
 
-    descriptions = {name: f"{entry.description} ({entry.paper})" for name, entry in METRICS.items()}
+    descriptions = {name: f"{entry.description} ({entry.paper})" for name, entry in METRICS.items()} | OF_A_RUN
     options = ((name, p) for name, entry in METRICS.items() for p in parameters(entry.function).values())
     tables.show_entries("metric", descriptions, options)

@@ -90,9 +90,10 @@ def _run_table(chosen: argparse.Namespace) -> None:
     from unbraid import tables
     from unbraid.study import filtering, folders, table
 
-    rows = table.rows(chosen.study)
-    if chosen.where:
-        rows = filtering.where(rows, chosen.where)
+    every = table.rows(chosen.study)
+    rows = filtering.where(every, chosen.where) if chosen.where else every
+    if not rows:
+        tables.say(f"none of the {len(every)} runs is one where {chosen.where}")
     if chosen.sort:
         rows = table.ordered(rows, chosen.sort)
     if chosen.csv is not None:
@@ -100,7 +101,8 @@ def _run_table(chosen: argparse.Namespace) -> None:
         table.write_csv(path, rows)
         print(f"{path}: {len(rows)} rows")
     else:
-        tables.show(*table.shown(rows))
+        if rows:
+            tables.show(*table.shown(rows))
         try:
             table.write(chosen.study)
         except OSError as error:  # such as a study of somebody else's

@@ -57,7 +57,8 @@ def arrays(*, path: str = "") -> Stored:
     """
     source = Path(os.path.expanduser(path))  # noqa: PTH111
     if not path or not source.is_file() or source.suffix.lower() not in array_files.SUFFIXES:
-        raise UnbraidError(f'path must be a file of arrays ({", ".join(array_files.SUFFIXES)}), and "{path}" is none')
+        what = f'"{path}" is none' if not path or source.exists() else f'there is nothing at "{path}"'
+        raise UnbraidError(f"path must be a file of arrays ({', '.join(array_files.SUFFIXES)}), and {what}")
     with array_files.opened(source) as found:
         name = _images_among(found, source)
         truth_or_bytes = found[name].dtype.kind != "f"

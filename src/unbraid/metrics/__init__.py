@@ -27,7 +27,16 @@ from unbraid.metrics.result import Metric, Result
 from unbraid.metrics.rmig import rmig
 from unbraid.metrics.sap import sap
 from unbraid.metrics.unsupervised import unsupervised
-from unbraid.metrics.validate import check, check_seed, hardly_shared, names_of, obstacle, representation
+from unbraid.metrics.validate import (
+    Options,
+    check,
+    check_seed,
+    hardly_shared,
+    names_of,
+    obstacle,
+    options_of,
+    representation,
+)
 from unbraid.progress import progress
 from unbraid.randomness import numpy_generator
 from unbraid.registry import lookup
@@ -101,12 +110,16 @@ def direction(score: str) -> int:
     return -1 if score in ("reconstruction", "recon", "loss") else 0
 
 
+OF_A_RUN = {  # scores that arrays do not have: evaluate.py takes them
+    "reconstruction": "what the decoder misses, nats per image; lower is better (of runs alone)",
+    "kl": "what the latents tell, nats per image: KL of q(z|x) to the prior (of runs alone)",
+}
+
 # Names one may expect in the table, and where to find them.
 _ELSEWHERE = {
     "dci": "dci depends on what predicts the factors: ask for dci_gbt, dci_hgb, dci_rf or dci_lasso",
     "udr": "udr compares runs of several seeds: see `unbraid select STUDY`, or unbraid.metrics.udr.udr for arrays",
-    "reconstruction": "reconstruction needs the images and the decoder: see `unbraid score RUN`",
-    "kl": "kl needs q(z|x) of a trained run: see `unbraid score RUN`",
+    **{name: f"{name} needs a trained run: see `unbraid score RUN`" for name in OF_A_RUN},
 }
 
 
@@ -131,7 +144,7 @@ def choose(
 
 def results(
     rep: Representation,
-    metrics: Iterable[str] | None = None,
+    metrics: Iterable[str] | Options | None = None,
     seed: int = 0,
     *,
     factor_names: Sequence[str] = (),
@@ -140,14 +153,18 @@ def results(
 ) -> dict[str, Result]:
     """The Result of each metric by name; `metrics=None` takes every default metric that applies to `rep`.
 
+    Where `metrics` maps names to options, such as {"mig": {"bins": 50}}, these take the place of its protocol.
+
     Each metric draws from a generator of its own, named by `seed` and its name, so no score depends on which others
     are asked for. Unless its `classes_known` are what they are, a factor that can hardly be one of classes is told of:
     by a warning, or in plain words where progress is shown. Raises UnbraidError for an unknown metric, one that was
-    asked for and cannot score `rep`, or a seed that is no whole number from 0.
+    asked for and cannot score `rep`, an option that is not its own or out of range, or a seed that is no whole number
+    from 0.
     """
     check(rep)
     check_seed(seed)
     chosen = choose(metrics, rep.factor_sizes, posterior=rep.logvar is not None)
+    options = options_of(metrics, chosen)
     doubt = None if classes_known else hardly_shared(rep, factor_names)
     if doubt and show:
         print(doubt, file=sys.stderr)  # noqa: T201
@@ -156,7 +173,7 @@ def results(
     found = {}
     with progress("score", len(chosen), "metrics", show=show) as bar:
         for name, metric in chosen.items():
-            found[name] = metric.function(rep, numpy_generator(seed, name))
+            found[name] = metric.function(rep, numpy_generator(seed, name), **options.get(name, {}))
             bar.advance(status=name)
     return found
 
@@ -164,7 +181,7 @@ def results(
 def score(
     codes: Any,
     factors: Any,
-    metrics: Iterable[str] | None = None,
+    metrics: Iterable[str] | Options | None = None,
     seed: int = 0,
     test_codes: Any = None,
     test_factors: Any = None,
@@ -173,9 +190,11 @@ def score(
     """Scores codes [N, L] against the factors [N, F] behind them: {"mig": ..., "dci_rf.completeness": ...}.
 
     A metric's headline stands under its name, its further values under "name.part". Whole-numbered factors are
-    discrete, others continuous; `metrics=None` takes every metric that applies, save the slow ones. `logvar` [N, L]
-    of q(z|x) is needed by mig_chen, and used by rmig. All rows are used; where there are no test rows, metrics which
-    train a classifier hold out a third. Raises UnbraidError where the arrays do not fit.
+    discrete, others continuous; `metrics=None` takes every metric that applies, save the slow ones. A mapping of names
+    to options, such as {"mig": {"bins": 50}, "sap": {}}, scores by other than the published protocols: `unbraid
+    metrics` lists the options. `logvar` [N, L] of q(z|x) is needed by mig_chen, and used by rmig. All rows are used;
+    where there are no test rows, metrics which train a classifier hold out a third. Raises UnbraidError where the
+    arrays or options do not fit.
     """
     rep = representation(codes, factors, test_codes, test_factors, logvar)
     scores = {}

@@ -1,18 +1,24 @@
 """Arrays become a Representation here, or are refused with one sentence."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from unbraid.errors import UnbraidError
 from unbraid.metrics.result import Metric
+from unbraid.registry import Parameter, check_options, parameters
 from unbraid.types import Representation
+
+Options = Mapping[str, Mapping[str, Any]]  # metric -> option -> value
 
 _FEWEST_ROWS = 3  # two to fit on and one to test with
 _LARGEST = 1e12  # far beyond any code, and what the solvers behind some metrics still end at
 _ROWS_A_VALUE = 10  # on average; with fewer, classes are hardly told from chance
 _FEW_VALUES = 20  # up to these a factor is taken to be made of classes, however few the rows
+_ENDS = {"bins": (2, math.inf), "batch": (2, math.inf), "quantile": (0, 1), "limit": (0.1, math.inf)}  # of options
 _INDICES = 1_000  # whole numbers from 0 to below this are value indices as they are
 
 
@@ -146,6 +152,29 @@ def names_of(metrics: Any) -> list[str]:
         if not isinstance(name, str):
             raise UnbraidError(f'metrics must be names, such as ["mig", "infoe"], not {name!r}')
     return names
+
+
+def options_of(metrics: Any, chosen: Mapping[str, Metric]) -> Options:
+    """The options that `metrics` gives to the `chosen`; {} where it is no mapping. A bad one raises UnbraidError."""
+    if not isinstance(metrics, Mapping):
+        return {}
+    for name, options in metrics.items():
+        if not isinstance(options, Mapping):
+            raise UnbraidError(f'{name} must have its options in a mapping, such as {{"bins": 50}}, not {options!r}')
+        known = parameters(chosen[name].function)
+        check_options(options, known, name)
+        for option, value in options.items():
+            _check_option(f"{name}: {option}", value, known[option])
+    return metrics
+
+
+def _check_option(name: str, value: Any, known: Parameter) -> None:
+    whole = known.type is int
+    least, most = _ENDS.get(known.name, (int(whole), math.inf))
+    is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most or math.isinf(value):
+        end = f"{least} to {most}" if math.isfinite(most) else f"{least} up"
+        raise UnbraidError(f"{name} must be a {'whole ' * whole}number from {end}, not {value!r}")
 
 
 def obstacle(name: str, metric: Metric, factor_sizes: tuple[int | None, ...], posterior: bool) -> str | None:

@@ -28,7 +28,8 @@ def rows(folder: Path) -> list[Row]:
     """The table of every run in `folder`: those of the last study in its order, then others by name."""
     paths = {path.name: path for path in run_folders(folder)}
     if not paths:
-        raise UnbraidError(f"{folder} is not the folder of a study: it holds no run")
+        why = "it is a run itself, so give the folder around it" if runs.is_run(folder) else "it holds no run"
+        raise UnbraidError(f"{folder} is not the folder of a study: {why}")
     order = [name for name in _summary(folder) if name in paths]
     found = [_row(paths[name]) for name in dict.fromkeys([*order, *paths])]
     columns = dict.fromkeys(name for kind in range(5) for row in found for name in row if _kind(name) == kind)
