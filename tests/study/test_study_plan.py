@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 from study_cases import SHORT, study
 
 from unbraid import runs, training
 from unbraid.config import Config
+from unbraid.errors import UnbraidError
 from unbraid.logs.silent import Silent
 from unbraid.study import file, grid, plan
 from unbraid.study.work import Options
@@ -52,6 +54,20 @@ def test_no_service_is_told_of_the_steps_that_are_measured(tmp_path: Path, monke
     for name in ("wandb", "mlflow", "trackio", "none", "tensorboard"):
         planned(tmp_path, SHORT.replace("[1, 2, 3]", "[1]").replace("base:", f"base:\n  logger: {name}"))
     assert told == ["none"] * 4 + ["tensorboard"]
+
+
+def test_a_device_of_another_machine_is_planned_for_without_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = file.parse(SHORT.replace("device: cpu", "device: cuda"), "small", "")
+    cells = grid.cells(found, "")
+    elsewhere = plan.estimate(found, cells, tmp_path, Options(), engine="ray", show=False)
+    assert elsewhere.groups == [[0, 1, 2]] and elsewhere.seconds is None and elsewhere.disk > 0
+    plan.show(elsewhere)
+    assert "no estimate of time" in (said := capsys.readouterr().out) and "this machine has no cuda" in said
+    with pytest.raises(UnbraidError, match='"cuda" is not on this machine'):
+        plan.estimate(found, cells, tmp_path, Options(), show=False)
 
 
 def test_estimates_follow_the_number_of_runs_and_steps(tmp_path: Path) -> None:

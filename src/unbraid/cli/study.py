@@ -59,7 +59,7 @@ def _run_study(chosen: argparse.Namespace) -> int:
     out = chosen.out or Path("runs") / found.name
     driver.check(cells, chosen.engine, options)
     if chosen.dry_run:
-        plan.show(plan.estimate(found, cells, out, options))
+        plan.show(plan.estimate(found, cells, out, options, engine=chosen.engine))
         return 0
     outcomes = driver.run_study(found, cells, out, engine=chosen.engine, options=options, theme=chosen.theme)
     failed = [outcome for outcome in outcomes if outcome.error is not None]

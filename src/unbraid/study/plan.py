@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 
 from unbraid import config as configs
 from unbraid import evaluate, runs, tables
+from unbraid.errors import UnbraidError
 from unbraid.processors import cores
 from unbraid.progress import duration, progress
 from unbraid.study.driver import grouped
+from unbraid.study.engines import ENGINES
 from unbraid.study.file import Study
 from unbraid.study.folders import hash_in, run_folders
 from unbraid.study.grid import Cell
@@ -30,19 +33,26 @@ class Plan:
     finished: int  # runs that lie in the folder already
     groups: list[list[int]]  # of the others
     jobs: int
-    seconds: float  # of training and encoding, all jobs together at work
+    seconds: float | None  # of training and encoding, all jobs together at work; None on a device that is not here
     disk: float  # bytes in the end
     peak: float  # bytes on the way, with the checkpoints of what is at work
     scored: bool
 
 
-def estimate(study: Study, cells: Sequence[Cell], out: Path, options: Options, *, show: bool = True) -> Plan:
-    """Trains a few steps of each kind of run in a temporary folder, and counts from there."""
+def estimate(
+    study: Study, cells: Sequence[Cell], out: Path, options: Options, *, engine: str = "local", show: bool = True
+) -> Plan:
+    """Trains a few steps of each kind of run in a temporary folder, and counts from there.
+
+    An engine may train on a device that this machine has not: the steps are then made on the CPU, and count for the
+    disk alone.
+    """
     there = {digits: runs.steps_done(path) for path in run_folders(out) if (digits := hash_in(path))}
     finished = sum(there.get(cell.hash, 0) >= cell.config.steps for cell in cells)
     todo = [n for n, cell in enumerate(cells) if there.get(cell.hash, 0) < cell.config.steps]
-    groups = grouped(cells, todo, options)
-    on_accelerator = runs.choose_device(cells[0].config.device).type != "cpu"
+    groups = grouped(cells, todo, options, engine)
+    here = not ENGINES[engine].elsewhere or _is_here(cells[0].config.device)
+    on_accelerator = not here or runs.choose_device(cells[0].config.device).type != "cpu"
     jobs = max(1, min(options.jobs or (1 if on_accelerator else cores()), len(groups)))
     kinds: dict[tuple[Any, ...], list[int]] = {}
     for n in todo:
@@ -50,7 +60,7 @@ def estimate(study: Study, cells: Sequence[Cell], out: Path, options: Options, *
     seconds = disk = checkpoint = 0.0
     with progress("calibrate", len(kinds), "kinds of run", show=show) as bar:
         for members in kinds.values():
-            measured = _calibrate(study, cells[members[0]])
+            measured = _calibrate(study, cells[members[0]], {} if here else {"device": "cpu"})
             for n in members:
                 config = cells[n].config
                 steps = config.steps - there.get(cells[n].hash, 0)
@@ -58,7 +68,14 @@ def estimate(study: Study, cells: Sequence[Cell], out: Path, options: Options, *
                 disk += measured.folder + config.steps / config.log_every * measured.row
             checkpoint = max(checkpoint, measured.checkpoint)
             bar.advance()
-    return Plan(cells, finished, groups, jobs, seconds / jobs, disk, disk + jobs * checkpoint, bool(study.scores))
+    lasting = seconds / jobs if here else None
+    return Plan(cells, finished, groups, jobs, lasting, disk, disk + jobs * checkpoint, bool(study.scores))
+
+
+def _is_here(device: str) -> bool:
+    with suppress(UnbraidError):
+        return bool(runs.choose_device(device))
+    return False
 
 
 @dataclass(frozen=True)
@@ -70,12 +87,14 @@ class _Measured:
     checkpoint: float  # bytes
 
 
-def _calibrate(study: Study, cell: Cell) -> _Measured:
+def _calibrate(study: Study, cell: Cell, other: Mapping[str, str]) -> _Measured:
     from unbraid.training import train
 
     # no service is told of runs that are no part of the study; TensorBoard's files count
     logger = cell.config.logger if cell.config.logger in ("tensorboard", "none") else "none"
-    config = configs.resolve({**cell.config.flat(), "steps": _STEPS, "log_every": _STEPS // 2, "logger": logger})
+    config = configs.resolve(
+        {**cell.config.flat(), "steps": _STEPS, "log_every": _STEPS // 2, "logger": logger, **other}
+    )
     with tempfile.TemporaryDirectory() as folder:
         run = train(config, out=Path(folder) / "run", show_progress=False)
         step = config.batch_size / float(run.log["images_per_s"][-1])
@@ -109,7 +128,8 @@ def show(plan: Plan) -> None:
     )
     what = "training and encoding for scores, without the scores themselves" if plan.scored else "training"
     disk = f"{_size(plan.disk)} of disk in the end, {_size(plan.peak)} at most"
-    tables.say(f"about {duration(plan.seconds)} ({what}), {disk}")
+    unknown = f"no estimate of time, as this machine has no {plan.cells[0].config.device}"
+    tables.say(f"{unknown if plan.seconds is None else f'about {duration(plan.seconds)} ({what})'}, {disk}")
 
 
 def _size(count: float) -> str:
