@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from scipy.optimize import minimize
 
 from unbraid.figures.line_ends import LineEnd, name_line_ends, spread
-from unbraid.figures.style import look, page
+from unbraid.figures.style import LOOKS, look, page
 
 
 @pytest.mark.parametrize(
@@ -53,13 +55,13 @@ def test_no_places_are_nearer_to_those_wanted(seed) -> None:
 
 
 def named(ends: list[LineEnd], words_of, height: float = 2.0):
-    with look("light"):
+    with look("light") as chosen:
         figure = page(4, height)
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
         axes.set_ylim(0, 10)
         axes.set_xlabel("step")
-        name_line_ends(figure, axes, ends)
+        name_line_ends(figure, axes, ends, chosen)
     words = [word for word in words_of(figure) if word.text in {end.text for end in ends} or "more" in word.text]
     return axes, words
 
@@ -92,6 +94,38 @@ def test_lines_without_room_are_counted(words_of) -> None:
     assert words[0].text == "n99"
     assert words[-1].text == f"{100 - len(words) + 1} more"
     assert 5 < len(words) < 30
+    assert words[-1].color == LOOKS["light"].muted  # not of one of the lines
+
+
+def test_a_name_of_several_lines_counts_as_many_among_those_without_room(words_of) -> None:
+    ends = [LineEnd(1 + y / 10, f"n{y}", "red") for y in range(80)]
+    _, words = named([*ends, LineEnd(0, "20 near 0", "grey", lines=20)], words_of)
+    assert words[-1].text == f"{100 - len(words) + 1} more"
+
+
+def samples(axes: Axes) -> list[tuple[str, object, float]]:
+    """(colour, dashes, height on the page) of the pieces of line before the names"""
+    lines = [artist for artist in axes.figure.artists if isinstance(artist, Line2D)]
+    heights = [float(line.get_transform().transform(line.get_xydata())[0, 1]) for line in lines]
+    return [(line.get_color(), line._unscaled_dash_pattern[1], y) for line, y in zip(lines, heights, strict=True)]
+
+
+def test_names_of_dashed_lines_stand_behind_a_piece_of_them(words_of) -> None:
+    dashes = (0, (5, 2))
+    ends = [LineEnd(6, "a", "red"), LineEnd(4, "b", "red", dashes), LineEnd(0, "5 near 0", "grey", lines=5)]
+    axes, words = named(ends, words_of)
+    assert [word.text for word in words] == ["a", "b", "5 near 0"]
+    found = samples(axes)
+    assert [piece[:2] for piece in found] == [("red", None), ("red", (5, 2))]
+    for (_, _, height), word in zip(found, words, strict=False):
+        assert height == pytest.approx((word.box.y0 + word.box.y1) / 2, abs=3)
+    assert words[0].box.x0 == pytest.approx(words[1].box.x0, abs=1)
+    assert words[2].box.x0 < words[1].box.x0 - 10
+
+
+def test_names_of_whole_lines_need_no_piece_of_them(words_of) -> None:
+    axes, _ = named([LineEnd(6, "a", "red"), LineEnd(4, "b", "blue")], words_of)
+    assert samples(axes) == []
 
 
 def test_an_end_beyond_the_frame_is_named_at_its_edge(words_of) -> None:

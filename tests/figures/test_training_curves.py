@@ -99,6 +99,26 @@ def test_lines_are_named_at_their_ends_in_their_colours(theme, words_of) -> None
     assert {"recon", "−ELBO", "KL"} <= {word.text for word in words}
 
 
+def test_forty_latents_are_forty_lines() -> None:
+    lines = training_curves(log(latents=41)).axes[-1].lines
+    looks = [(line.get_color(), str(line.get_linestyle()), str(line._unscaled_dash_pattern)) for line in lines]  # type: ignore[attr-defined]
+    assert len(set(looks)) == 40 and looks[40] == looks[0]
+
+
+def test_latents_without_room_are_counted_one_by_one(words_of) -> None:
+    table = log(latents=60)
+    for unused in range(30, 60):
+        table[f"kl_{unused}"] = np.zeros(5)
+    words = [word.text for word in words_of(training_curves(table))]
+    named = [word for word in words if word.startswith("z")]
+    assert f"{60 - len(named)} more" in words
+
+
+def test_marks_and_lines_on_the_frame_are_whole() -> None:
+    for axes in training_curves(log(rows=1)).axes:
+        assert axes.lines and not any(line.get_clip_on() for line in axes.lines)
+
+
 def test_steps_are_counted_in_thousands(words_of) -> None:
     table = {"step": np.linspace(0, 100_000, 50), "kl": np.ones(50)}
     assert {"0", "20k", "100k"} <= {word.text for word in words_of(training_curves(table))}

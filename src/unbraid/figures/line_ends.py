@@ -3,15 +3,19 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Affine2D, ScaledTranslation
 
-from unbraid.figures.style import SMALL
+from unbraid.figures.style import SMALL, Look
 
 _APART = 1.25 * SMALL  # points between the middles of two names
 _AWAY = 9.0  # points between the frame and a name
+_SAMPLE = 15.0  # points of a line that stand before its name where dashes tell lines apart: whole dashes of each kind
 
 
 @dataclass(frozen=True)
@@ -19,13 +23,16 @@ class LineEnd:
     y: float
     text: str
     colour: str
+    dashes: Any = "-"  # as matplotlib has them
+    lines: int = 1  # that the name stands for
 
 
-def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd]) -> None:
+def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd], chosen: Look) -> None:
     """Writes each name at the right of the axes, as near to its line's end as the other names allow.
 
-    To be called when the figure is complete but for such names. Where there is no room for all of them, the highest
-    lines are named, and the last place says how many more there are.
+    Where some of the lines are dashed, a piece of its line stands before each name. To be called when the figure is
+    complete but for such names. Where there is no room for all of them, the highest lines are named, and the last
+    place says how many more there are.
     """
     if not ends:
         return
@@ -35,13 +42,15 @@ def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd]) -> None:
     places = max(1, int(room / _APART) + 1)
     ends = sorted(ends, key=lambda end: -end.y)
     if len(ends) > places:
-        more = len(ends) - places + 1
-        ends = [*ends[: places - 1], LineEnd(ends[-1].y, f"{more} more", ends[-1].colour)]
+        more = sum(end.lines for end in ends[places - 1 :])
+        ends = [*ends[: places - 1], LineEnd(ends[-1].y, f"{more} more", chosen.muted, lines=more)]
+    dashed = any(end.dashes != "-" for end in ends)
+    starts = [_AWAY + (_SAMPLE + 3) * (dashed and end.lines == 1) for end in ends]
     names = [
         axes.annotate(
             end.text,
             (1, 0),
-            (_AWAY, 0),
+            (start, 0),
             xycoords="axes fraction",
             textcoords="offset points",
             color=end.colour,
@@ -49,13 +58,18 @@ def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd]) -> None:
             va="center",
             annotation_clip=False,
         )
-        for end in ends
+        for end, start in zip(ends, starts, strict=True)
     ]
     figure.draw_without_rendering()  # again, since the names have made the axes narrower
     room = axes.get_window_extent().height / points
     wanted = np.array([_height(axes, end.y) * room for end in ends])
-    for name, end, old, new in zip(names, ends, wanted, spread(wanted, _APART, room), strict=True):
-        name.set_position((_AWAY, new))
+    at_corner = ScaledTranslation(1, 0, axes.transAxes)  # type: ignore[arg-type]
+    corner = Affine2D().scale(1 / 72) + figure.dpi_scale_trans + at_corner  # points from the frame's lower right
+    for name, end, start, old, new in zip(names, ends, starts, wanted, spread(wanted, _APART, room), strict=True):
+        name.set_position((start, new))
+        if start > _AWAY:
+            place = ([_AWAY, _AWAY + _SAMPLE], [new, new])
+            figure.add_artist(Line2D(*place, transform=corner, color=end.colour, linestyle=end.dashes))
         if abs(new - old) > _APART / 4:
             leader = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
             axes.annotate(

@@ -79,5 +79,5 @@ def reconstruction_against(
         axes.set_ylabel("reconstruction, nats per image")
         dress(axes, chosen, grid="y")
         axes.tick_params(axis="x", labelsize=SMALL)
-        name_line_ends(figure, axes, ends)
+        name_line_ends(figure, axes, ends, chosen)
         return figure

@@ -21,7 +21,8 @@ from unbraid.registry import lookup
 DPI = 192  # the pictures are laid out in whole pixels of this resolution, so that none is smeared
 SMALL, BODY, TITLE = 7.0, 8.0, 10.0  # points, on a page about as wide as the text of a paper
 
-_DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.5)))
+DASHED = (0, (5, 1.5))
+_DASHES = ("-", DASHED, (0, (1, 1.5)), (0, (3, 1.5, 1, 1.5)))
 _MARKERS = "osD^vPX*hp"
 
 

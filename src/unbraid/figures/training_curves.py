@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.line_ends import LineEnd, name_line_ends
-from unbraid.figures.style import TITLE, Look, dress, look, page
+from unbraid.figures.style import DASHED, TITLE, Look, dress, look, page
 
 _POINTS = 500  # of a curve: more would be finer than print
 _NAMES = {"recon": "recon", "elbo": "−ELBO", "kl": "KL", "capacity": "C"}
@@ -42,7 +42,7 @@ def training_curves(table: Mapping[str, Any], *, title: str = "", theme: str = "
             dress(panel, chosen, grid="y")
             ends.append(_draw(panel, {curve: columns[curve] for curve in curves}, columns["step"], chosen))
         for panel, names in zip(axes, ends, strict=True):
-            name_line_ends(figure, panel, names)
+            name_line_ends(figure, panel, names, chosen)
         return figure
 
 
@@ -97,15 +97,18 @@ def _draw(axes: Axes, curves: Mapping[str, np.ndarray], steps: np.ndarray, chose
             line, label = chosen.line(int(name[3:])), f"z{name[3:]}"
         else:
             second = name in ("elbo", "capacity")
-            line = {"color": chosen.muted if second else chosen.ink, "linestyle": "--" if second else "-"}
+            line = {"color": chosen.muted if second else chosen.ink, "linestyle": DASHED if second else "-"}
             label = _NAMES[name]
-        axes.plot(x, y, **line, label=label, marker="o" if len(x) == 1 else "", markersize=3)
-        ends.append(LineEnd(float(y[-1]), label, line["color"]))
+        # not clipped: the frame stands where the lines begin and end, and would halve what lies on it
+        mark = "o" if len(x) == 1 else ""
+        axes.plot(x, y, **line, label=label, marker=mark, markersize=3, clip_on=False, zorder=3)
+        ends.append(LineEnd(float(y[-1]), label, line["color"], line["linestyle"]))
         values.append(y)
     _scale(axes, steps, np.concatenate(values or [np.zeros(1)]), "recon" in curves)
     low = [end for end in ends if abs(end.y) < 0.015 * axes.get_ylim()[1]]
     if all(map(_is_latent, curves)) and len(low) > 2:
-        ends = [end for end in ends if end not in low] + [LineEnd(0, f"{len(low)} near 0", chosen.muted)]
+        near = LineEnd(0, f"{len(low)} near 0", chosen.muted, lines=len(low))
+        ends = [end for end in ends if end not in low] + [near]
     return ends
 
 
