@@ -62,6 +62,28 @@ def test_rows_are_the_latents_that_vary_most_first(sample, theme, words_of) -> N
     assert words[0].text == "A run"
 
 
+def test_rows_in_the_order_of_posterior_variances(sample, words_of) -> None:
+    words = words_of(latent_against_factor(*sample, NAMES, SIZES, variances=[0.0, 0.3, 0.1, 0.2]))
+    assert [word.text for word in words if re.fullmatch(r"z\d", word.text)] == ["z2", "z3", "z1"]
+
+
+def test_it_says_how_many_latents_are_left_out(sample, words_of) -> None:
+    def words(**options) -> list[str]:
+        return [word.text for word in words_of(latent_against_factor(*sample, NAMES, SIZES, **options))]
+
+    assert words(title="A run")[:2] == ["A run", "without 1 latent whose codes hardly vary"]
+    assert not any("hardly" in word for word in words(latents=[1, 2]))  # those were chosen
+
+
+def test_the_mark_of_the_largest_code_is_whole() -> None:
+    figure = latent_against_factor(np.array([[1.0], [-1.0]]), np.array([[0], [1]]), ["f"], [2])
+    (axes,) = figure.axes
+    figure.draw_without_rendering()
+    radius = 2 * figure.dpi / 72  # pixels: half of a mark of 3 points, and its edge
+    for place in axes.transData.transform([(0, 1), (1, -1)]):
+        assert axes.bbox.y0 + radius < place[1] < axes.bbox.y1 - radius
+
+
 def test_positions_are_maps_of_mean_codes(sample, words_of) -> None:
     codes, factors = sample
     codes, factors = (
@@ -131,6 +153,7 @@ def test_where_no_code_varies_all_latents_are_drawn(words_of) -> None:
         ({"factor_sizes": []}, "factor_sizes must be 1 sizes"),
         ({"latents": [2]}, r"latents must be numbers from 0 to 1, not \[2\]"),
         ({"latents": []}, r"not \[\]"),
+        ({"variances": [1]}, r"variances must have the shape \[L\] with L = 2"),
         ({"position": ("f", "pos")}, 'no factor called "pos"'),
     ],
 )

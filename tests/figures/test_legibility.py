@@ -146,6 +146,14 @@ GALLERY: dict[str, Callable[[str], Figure]] = {
     "latents against factors and positions": lambda theme: figures.latent_against_factor(
         30 * RNG.normal(size=(5000, 3)), CODED, FACTORS, SIZES, position=("pos_x", "pos_y"), theme=theme
     ),
+    "latents against one factor, long title": lambda theme: figures.latent_against_factor(
+        RNG.normal(size=(100, 4)) * [1, 1, 0, 0],
+        RNG.normal(size=(100, 1)),
+        ["x"],
+        [None],
+        title="a title that is wider than one panel",
+        theme=theme,
+    ),
     "latents against continuous factors": lambda theme: figures.latent_against_factor(
         0.01 + 0.06 * RNG.normal(size=(100, 2)), RNG.normal(size=(100, 3)), ["x", "y", "z"], [None] * 3, theme=theme
     ),

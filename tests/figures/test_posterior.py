@@ -15,6 +15,11 @@ def test_deviations_are_sorted_each_run_on_its_line() -> None:
     assert axes.get_ylim()[0] == 0
 
 
+def test_marks_near_zero_are_whole() -> None:
+    (axes,) = posterior_deviation({"a": [0.001, 0.5]}).axes
+    assert not axes.lines[0].get_clip_on()
+
+
 def test_the_legend_keeps_the_order_given(words_of) -> None:
     words = words_of(posterior_deviation({"b": [0.9], "a": [0.1], 0.5: [0.4]}, title="One ball"))
     names = [word for word in words if word.text in ("a", "b", "0.5") and word.box.x0 > 600]

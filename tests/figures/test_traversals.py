@@ -53,7 +53,7 @@ def test_labels_follow_the_order_of_the_rows(words_of, noise) -> None:
         assert lines[left].x1 < lines[right].x0
         assert abs(lines[left].y0 - lines[right].y0) < 12
     header = [word.text for word in words if lines["dSprites"].y0 > word.box.y0 > lines["z1"].y1]
-    assert header == ["σ²", "KL", "−3.0", "−1.5", "0.0", "1.5", "3.0"]
+    assert header == ["σ²", "KL, nats", "−3.0", "−1.5", "0.0", "1.5", "3.0"]
 
 
 def test_a_latent_has_its_colour_wherever_it_stands(words_of, noise) -> None:

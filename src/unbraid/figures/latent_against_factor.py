@@ -10,16 +10,19 @@ from matplotlib.figure import Figure
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.checks import numbers, words
-from unbraid.figures.style import SMALL, TITLE, Look, decimal, dress, look, page
+from unbraid.figures.sheet import text_width
+from unbraid.figures.style import DPI, SMALL, TITLE, Look, decimal, dress, look, page
 from unbraid.registry import lookup
 
 _BINS = 20  # of a continuous factor
 _FEW = 8  # values of a factor that are marked one by one
 _STILL = 0.05  # standard deviation of the codes of a latent that does nothing
+_REACH = 1.1  # of the largest code: how far the axis goes, so that a mark there is whole
 
 _WIDTH, _HEIGHT, _GAP = 1.1, 0.66, 0.13  # inches, of a panel and between two
 _LEFT, _RIGHT, _TOP, _FOOT = 0.45, 0.18, 0.35, 0.32  # inches, around them
 _TICKS = 0.3  # inches, for the numbers beside the first lines
+_NOTE = 0.17  # inches, for a line of words above it all
 
 
 def latent_against_factor(
@@ -29,6 +32,7 @@ def latent_against_factor(
     factor_sizes: Sequence[int | None],
     *,
     latents: Sequence[int] | None = None,
+    variances: Any = None,
     position: tuple[str, str] | None = None,
     title: str = "",
     theme: str = "light",
@@ -37,9 +41,10 @@ def latent_against_factor(
 
     A disentangled latent has flat lines under every factor but one, and a narrow band under that one. The factors are
     value indices; a continuous one, of size None, is cut into 20 bins of equal width. `latents` are those shown, in
-    this order; by default those whose codes have a standard deviation of at least 0.05, the one that varies most
-    first, or all where none does. `position` names the factors of x (to the right) and y (downwards): in their stead
-    stands a map of the mean code at every position. One range of codes serves the whole figure.
+    this order; by default those whose codes have a standard deviation of at least 0.05, or all where none does, those
+    of the lowest posterior `variances` [L] first or, without these, those that vary most. `position` names the factors
+    of x (to the right) and y (downwards): in their stead stands a map of the mean code at every position. One range of
+    codes serves the whole figure.
     """
     codes = numbers(codes, "codes", "N L")
     table = numbers(factors, "factors", "N F", N=len(codes))
@@ -50,12 +55,16 @@ def latent_against_factor(
     if position is not None:
         x, y = (lookup(known, name, "factor") for name in position)
         known = {"position": _positions(x, y)} | {name: f for name, f in known.items() if name not in position}
-    shown = _shown(codes, latents)
+    if variances is not None:
+        variances = numbers(variances, "variances", "L", L=codes.shape[1])
+    shown = _shown(codes, latents, variances)
+    left_out = 0 if latents is not None else codes.shape[1] - len(shown)
     curves = {name: [factor.describe(codes[:, latent]) for latent in shown] for name, factor in known.items()}
     limit = max(float(np.nanmax(np.abs(mean) + deviation)) for rows in curves.values() for mean, deviation in rows)
     limit = limit or 1.0
     with look(theme) as chosen:
-        figure, panels = _panels(known, len(shown), title)
+        note = f"without {left_out} latent{'s' * (left_out > 1)} whose codes hardly vary" if left_out else ""
+        figure, panels = _panels(known, len(shown), title, note, chosen)
         for name, factor in known.items():
             for axes, latent, (mean, deviation) in zip(panels[name], shown, curves[name], strict=True):
                 if factor.across:
@@ -98,18 +107,20 @@ def _positions(x: _Factor, y: _Factor) -> _Factor:
     return _Factor(y.bins * across + x.bins, np.arange(across * len(y.values)), across)
 
 
-def _shown(codes: np.ndarray, latents: Sequence[int] | None) -> list[int]:
+def _shown(codes: np.ndarray, latents: Sequence[int] | None, variances: np.ndarray | None) -> list[int]:
     count = codes.shape[1]
     if latents is None:
         deviations = codes.std(axis=0)
-        order = np.argsort(-deviations, kind="stable").tolist()
+        order = np.argsort(-deviations if variances is None else variances, kind="stable").tolist()
         latents = [latent for latent in order if deviations[latent] >= _STILL] or order
     if len(latents) == 0 or not all(0 <= latent < count for latent in latents):
         raise UnbraidError(f"latents must be numbers from 0 to {count - 1}, not {list(latents)}")
     return list(latents)
 
 
-def _panels(known: Mapping[str, _Factor], rows: int, title: str) -> tuple[Figure, dict[str, list[Axes]]]:
+def _panels(
+    known: Mapping[str, _Factor], rows: int, title: str, note: str, chosen: Look
+) -> tuple[Figure, dict[str, list[Axes]]]:
     """Axes for every factor and row, with room for numbers before the first lines; maps are square."""
     lefts, left, numbered = {}, _LEFT, False
     for name, factor in known.items():
@@ -117,11 +128,15 @@ def _panels(known: Mapping[str, _Factor], rows: int, title: str) -> tuple[Figure
         numbered = numbered or not factor.across
         lefts[name] = left
         left += _GAP + (_HEIGHT if factor.across else _WIDTH)
-    top = _TOP + 0.3 * bool(title)
-    width, height = left - _GAP + _RIGHT, top + (_HEIGHT + _GAP) * rows - _GAP + _FOOT
+    head = 0.3 * bool(title)
+    top = _TOP + head + _NOTE * bool(note)
+    words = max(text_width(title, size=TITLE, weight="bold"), text_width(note, size=SMALL)) / DPI + 0.24
+    width, height = max(left - _GAP + _RIGHT, words), top + (_HEIGHT + _GAP) * rows - _GAP + _FOOT
     figure = page(width, height)
     if title:
         figure.text(0.12 / width, 1 - 0.12 / height, title, va="top", fontsize=TITLE, fontweight="bold")
+    if note:
+        figure.text(0.12 / width, 1 - (0.12 + head) / height, note, va="top", fontsize=SMALL, color=chosen.muted)
 
     def panel(name: str, row: int) -> Axes:
         bottom = height - top - _HEIGHT - (_HEIGHT + _GAP) * row
@@ -144,7 +159,7 @@ def _draw_line(
         axes.plot(x, mean, color=colour)
     pad = 0.06 * (x[-1] - x[0]) or 0.5
     axes.set_xlim(x[0] - pad, x[-1] + pad)
-    axes.set_ylim(-1.05 * limit, 1.05 * limit)
+    axes.set_ylim(-_REACH * limit, _REACH * limit)
     ends = sorted({x[0], x[-1]})
     axes.set_xticks(ends, [f"{end:.2g}".replace("-", "−") for end in ends])
     step = _round_step(limit)

@@ -28,7 +28,8 @@ def posterior_deviation(deviations: Mapping[Any, Any], *, title: str = "", theme
                 "markersize": 4,
                 "markeredgecolor": chosen.background,
             }
-            axes.plot(range(1, len(values) + 1), values, **chosen.line(index), **mark, label=str(name))
+            places = range(1, len(values) + 1)
+            axes.plot(places, values, **chosen.line(index), **mark, label=str(name), clip_on=False)  # near 0, whole
         axes.axhline(1, color=chosen.muted, linewidth=0.6, linestyle=(0, (1, 2)), zorder=0)
         axes.set_ylim(bottom=0, top=max(1.05, axes.get_ylim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -63,7 +64,7 @@ def posterior_variance(
         axes.set_yticks(rows, [labels[latent] for latent in order])
         axes.set_ylim(count - 0.5, -0.5)
         axes.set_xlim(0, max(1.05, 1.05 * variances.max()))
-        axes.set_xlabel("posterior variance")
+        axes.set_xlabel("posterior variance (of the prior: 1)")
         dress(axes, chosen)
         axes.tick_params(axis="y", length=0, labelsize=BODY, labelcolor=chosen.ink)
         axes.spines["left"].set_visible(False)

@@ -58,12 +58,12 @@ def traversals(
         table.append(("σ", numbers(deviations, "deviations", "L", L=rows)))
     order = np.argsort(table[0][1], kind="stable") if table and ordered else np.arange(rows)
     if kl is not None:
-        table.append(("KL", numbers(kl, "kl", "L", L=rows)))
+        table.append(("KL, nats", numbers(kl, "kl", "L", L=rows)))
     factors = None if follows is None else words(follows, "follows", rows)
     with look(theme) as chosen:
         columns = [_Column([f"z{named[i]}" for i in order], colours=[chosen.colour(named[i]) for i in order])]
         for name, column in table:
-            digits = [_decimals(value) if name != "KL" else 2 for value in column]
+            digits = [_decimals(value) if name != "KL, nats" else 2 for value in column]
             columns.append(_Column([decimal(column[i], digits[i]) for i in order], name, "right"))
         if factors and any(factors):
             columns.append(_Column([f"→ {factors[i]}" if factors[i] else "" for i in order]))
