@@ -96,10 +96,68 @@ def test_or_with_image_0_where_the_middle_is_not_one_image() -> None:
     assert pictures._middle(load("balls")) == 0
 
 
-def test_scores_of_another_hand_are_not_drawn_outside_the_run(run: Run) -> None:
+def write_scores(run: Run, *names: str, **facts: object) -> None:
     matrices = {"mutual_information": np.ones((3, 3)).tolist()}
-    scores = {name: {"score": 1, "parts": {}, "matrices": matrices} for name in ("mig", "/../../../out")}
-    (run.path / runs.SCORES).write_text(json.dumps({"seed": 0, "metrics": scores}))
+    scores = {name: {"score": 1, "parts": {}, "matrices": matrices} for name in names}
+    (run.path / runs.SCORES).write_text(json.dumps({"seed": 0, "metrics": scores, **facts}))
+
+
+def latents_shown(figure: Figure) -> list[str]:
+    labels = [label.get_text() for axes in figure.axes if axes.axison for label in axes.get_yticklabels()]
+    words = [text.get_text() for text in (*figure.texts, *(text for axes in figure.axes for text in axes.texts))]
+    return [word for word in (*words, *labels) if word in ("z0", "z1", "z2")]
+
+
+@pytest.mark.parametrize("start", [None, 5])
+def test_one_order_of_latents_in_all_figures_that_are_not_grouped(
+    run: Run, monkeypatch: pytest.MonkeyPatch, start: int | None
+) -> None:
+    shown: dict[str, Figure] = {}
+    monkeypatch.setattr(pictures.figures, "save", lambda figure, path: shown.update({path.name: figure}))
+    run.model.close([0])  # so that it does not come first
+    write_scores(run, "mig")
+    found = pictures.finish(run, start=start)
+    variance = found["posterior_variance"] if start is None else found["image_posterior_variance"]
+    order = [f"z{latent}" for latent in np.argsort(variance)]
+    assert order[0] != "z0"
+    for name in ("traversals.png", "posterior_variance.png", "score-mig-mutual_information.png"):
+        assert latents_shown(shown[name]) == order, name
+    against = latents_shown(shown["latents_against_factors.png"])
+    assert against and against == [latent for latent in order if latent in against]
+    titles = [shown[name].axes[0].texts[0].get_text() for name in ("score-mig-mutual_information.png",)]
+    titles.append(shown["latents_against_factors.png"].texts[0].get_text())
+    assert all(title.endswith("the most used latent first") for title in titles)
+    assert "grouped by factor" in shown["mutual_information.png"].axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize("statistics", [{}, {"posterior_variance": [1, 2]}, {"posterior_variance": "x"}])
+def test_scores_stand_by_number_where_statistics_do_not_say_which_latent_is_used(
+    run: Run, monkeypatch: pytest.MonkeyPatch, statistics: dict[str, object]
+) -> None:
+    shown: list[Figure] = []
+    monkeypatch.setattr(pictures.figures, "save", lambda figure, path: shown.append(figure))
+    write_scores(run, "mig")
+    if statistics:
+        runs.write_statistics(run.path, statistics)
+    pictures.draw_scores(run)
+    assert latents_shown(shown[0]) == ["z0", "z1", "z2"]
+    assert shown[0].axes[0].texts[0].get_text() == "mig: mutual information"
+
+
+def test_pictures_of_scores_go_when_the_scores_do(run: Run) -> None:
+    write_scores(run, "mig", "sap")
+    pictures.draw_scores(run)
+    (run.path / runs.FIGURES / "my own score.png").write_bytes(b"")
+    write_scores(run, "mig")
+    pictures.draw_scores(run)
+    assert drawn(run) == {"score-mig-mutual_information.png", "my own score.png"}
+    write_scores(run, "mig", step=run.facts["step"] - 1)  # of before it trained on
+    pictures.finish(run)
+    assert drawn(run) == ALWAYS | OF_FACTORS | OF_LATENTS | {"my own score.png"}
+
+
+def test_scores_of_another_hand_are_not_drawn_outside_the_run(run: Run) -> None:
+    write_scores(run, "mig", "/../../../out")
     pictures.draw_scores(run)
     assert drawn(run) == {"score-mig-mutual_information.png"}
     assert list(run.path.parent.iterdir()) == [run.path]

@@ -31,7 +31,8 @@ def finish(
 
     `start` is the index of the image that the traversals begin with, which are then labelled with the posterior
     variances of that image; by default it is the middle of the grid of factors (image 0 of data without one), and the
-    labels are averages over the data. Each latent moves from the first to the last percentile of its codes over the
+    labels are averages over the data. These variances order the latents in all figures, the most used first, but for
+    the one that groups them by factor. Each latent moves from the first to the last percentile of its codes over the
     data, which is where the decoder knows what to draw; or from -`span` to `span`.
     """
     dataset = run.data
@@ -53,14 +54,16 @@ def finish(
         *_animations(run, image, variance, encoded, span, theme),
     ]
     if dataset.factor_names:
-        tasks += [partial(_draw_information, run, found, theme), partial(_draw_against, run, dataset, encoded, theme)]
-    tasks.append(partial(_draw_variance, run, variance, theme))
+        tasks.append(partial(_draw_information, run, found, theme))
+        tasks.append(partial(_draw_against, run, dataset, encoded, variance, theme))
+    tasks.append(partial(_draw_variance, run, variance, "" if start is None else f"image {start}", theme))
     if run.log:  # of a run that was stopped before its first row there are no curves yet
         tasks.append(partial(draw_curves, run, theme=theme))
     with progress("figures", len(tasks), "pictures", show=show) as bar:
         for task in tasks:
             task()
             bar.advance()
+    draw_scores(run, variance, theme=theme)
     return found
 
 
@@ -91,7 +94,7 @@ def _draw_traversals(
         kl=statistics["kl_per_latent"],
         follows=statistics["follows"],
         original=image[0],
-        note="each latent set to these percentiles of its codes" if span is None else "",
+        note="each latent set to " + ("these values" if span is not None else "these percentiles of its codes"),
         theme=theme,
     )
     figures.save(figure, run.figure("traversals.png"))
@@ -127,38 +130,68 @@ def draw_curves(run: Run, *, theme: str = "light") -> None:
     figures.save(figures.training_curves(run.log, theme=theme), run.figure("training_curves.png"))
 
 
-def draw_scores(run: Run, *, theme: str = "light") -> None:
-    """Every matrix behind the scores of the run whose rows are latents and columns factors, as a heat map."""
+def draw_scores(run: Run, variance: np.ndarray | None = None, *, theme: str = "light") -> None:
+    """Every matrix behind the scores of the run whose rows are latents and columns factors, as a heat map.
+
+    The latents are ordered by posterior `variance`, by default that of the run's statistics, and stand by number where
+    it has none yet. Pictures of scores that the run does not have any more are removed: it was trained on, or others
+    made way for them.
+    """
     names = run.data.factor_names
-    latents = [f"z{latent}" for latent in range(run.model.latent_dim)]
+    count = run.model.latent_dim
+    variance = _known_variance(run) if variance is None else variance
+    order = list(range(count)) if variance is None else np.argsort(variance, kind="stable").tolist()
+    ordered = "" if variance is None else ", the most used latent first"
+    drawn = set()
     for metric, found in runs.read_scores(run.path).get("metrics", {}).items():
         for kind, rows in found["matrices"].items():
             matrix = np.array(rows, float)
-            of_latents = matrix.shape == (len(latents), len(names))
             name = f"{metric}_{kind}"  # a file's words become the name of a file
-            if of_latents and name.isidentifier() and len(name) < 100:
-                title = f"{metric}: {kind.replace('_', ' ')}"
-                figure = figures.heat_map(matrix, latents, names, title=title, theme=theme)
-                figures.save(figure, run.figure(f"score-{metric}-{kind}.png"))
+            if matrix.shape == (count, len(names)) and name.isidentifier() and len(name) < 100:
+                title = f"{metric}: {kind.replace('_', ' ')}{ordered}"
+                latents = [f"z{latent}" for latent in order]
+                unit = "nats" if kind in ("mutual_information", "joint_entropy") else ""
+                figure = figures.heat_map(
+                    matrix[order], latents, names, unit=unit, row_latents=order, title=title, theme=theme
+                )
+                path = run.figure(f"score-{metric}-{kind}.png")
+                figures.save(figure, path)
+                drawn.add(path)
+    for path in set(run.figure("").glob("score-*-*.png")) - drawn:
+        path.unlink()
 
 
-def _draw_variance(run: Run, variance: np.ndarray, theme: str) -> None:
-    figures.save(figures.posterior_variance(variance, ordered=True, theme=theme), run.figure("posterior_variance.png"))
+def _known_variance(run: Run) -> np.ndarray | None:
+    """The posterior variances [L] in the statistics of the run; None where it has none that fit."""
+    if not runs.has_statistics(run.path):
+        return None
+    try:
+        variance = np.array(runs.read_statistics(run.path)["posterior_variance"], float)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return variance if variance.shape == (run.model.latent_dim,) else None
+
+
+def _draw_variance(run: Run, variance: np.ndarray, title: str, theme: str) -> None:
+    figure = figures.posterior_variance(variance, ordered=True, title=title, theme=theme)
+    figures.save(figure, run.figure("posterior_variance.png"))
 
 
 def _draw_information(run: Run, statistics: dict[str, Any], theme: str) -> None:
     matrix = np.array(statistics["normalised_mutual_information"])
-    figure = figures.mutual_information(matrix, statistics["factor_names"], normalised=True, theme=theme)
+    title = "mutual information, latents grouped by factor"
+    figure = figures.mutual_information(matrix, statistics["factor_names"], normalised=True, title=title, theme=theme)
     figures.save(figure, run.figure("mutual_information.png"))
 
 
-def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, theme: str) -> None:
+def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, variance: np.ndarray, theme: str) -> None:
     figure = figures.latent_against_factor(
         encoded.mean,
         encoded.factors,
         dataset.factor_names,
         dataset.factor_sizes,
-        title="mean code ± sd",
+        variances=variance,
+        title="mean code ± sd, the most used latent first",
         theme=theme,
     )
     figures.save(figure, run.figure("latents_against_factors.png"))
