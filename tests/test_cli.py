@@ -274,6 +274,22 @@ class TestRun:
         drawn.unlink()
         assert said("figures", trained)[0] == 0 and drawn.exists()
 
+    def test_what_is_of_an_unfinished_run_says_so(
+        self, said: Callable[..., tuple[int, str, str]], trained: Path, tmp_path: Path
+    ) -> None:
+        from shutil import copytree
+
+        run = copytree(trained, tmp_path / "run")
+        tensors, _ = runs.load_tensors(run / runs.WEIGHTS)
+        runs.save_tensors(run / runs.CHECKPOINT, tensors, {"step": 30})
+        (run / runs.WEIGHTS).unlink()
+        runs.write_facts(run, {**runs.read_facts(run), "state": "stopped", "step": 30})
+        for command, what in ((["figures", run], "figures"), (["score", run, "--metrics", "kl", "--json"], "scores")):
+            code, out, err = said(*command)
+            assert code == 0 and "not finished" not in out
+            assert err.startswith(f"{run} is not finished: the {what} are of step 30 of 100\n")
+        assert "not finished" not in said("score", trained, "--metrics", "kl")[2]
+
     def test_an_image_that_is_not_there(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
         for image in ("-1", "99999999"):
             code, _, err = said("figures", trained, "--image", image)

@@ -737,6 +737,14 @@ def load(path: str | Path, device: str = "auto", data: "Dataset | None" = None) 
     return Run(folder, config, facts, to_device(model, choose_device(device)).eval(), data)
 
 
+def unfinished(run: Run) -> str | None:
+    """How far a run that is not finished has come, as "step 300 of 1,000"; None of a finished one."""
+    step = run.facts.get("step")
+    if run.facts.get("state") == "finished" or type(step) is not int:
+        return None
+    return f"step {step:,} of {run.config.steps:,}"
+
+
 def _read_model(source: Path, config: Config, image_shape: Sequence[int]) -> tuple["VAE", Any]:
     """The model with the weights in `source`, and their step.
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from unbraid.cli.ending import say_if_unfinished
+
 
 def figures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders")
@@ -19,6 +21,6 @@ def _run_figures(chosen: argparse.Namespace) -> None:
 
     for path in chosen.runs:
         run = runs.load(path)
+        say_if_unfinished(run, "figures")
         pictures.finish(run, show=True, theme=chosen.theme, start=chosen.image, span=chosen.span)
-        pictures.draw_scores(run, theme=chosen.theme)
         tables.show_folder(path)

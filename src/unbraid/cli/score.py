@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from unbraid.cli.ending import say_if_unfinished
+
 
 def score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of trained runs")
@@ -24,6 +26,7 @@ def _run_score(chosen: argparse.Namespace) -> None:
     scored = {}
     for path in chosen.runs:
         run = runs.load(path)
+        say_if_unfinished(run, "scores")
         found = evaluate.score_run(run, chosen.metrics, seed=chosen.seed, points=chosen.points, show=True)
         scored[str(path)] = {name: {"score": result.score, **result.parts} for name, result in found.items()}
         pictures.draw_scores(run)
