@@ -52,7 +52,9 @@ def test_convolutions_are_as_exact_as_torch_s(threads: int, which: int, activati
     assert isinstance(ours[0], FastConv2d | FastConvTranspose2d)
     x = images(5, plain[0].in_channels, *size)
     assert ours(x).grad_fn.name() == "_ChainBackward"  # and not torch's own
-    for mine, torchs, true in zip(results(ours, x), results(plain, x), results(exact, x.double()), strict=True):
+    # not channels_last: of a strided 1x1 and few channels, oneDNN's AVX2 writes beyond its memory (its issue 6035)
+    by_torch = results(plain, x.contiguous())
+    for mine, torchs, true in zip(results(ours, x), by_torch, results(exact, x.double()), strict=True):
         assert mine.shape == true.shape
         error, allowed = (mine - true).norm(), (torchs - true).norm()
         assert error <= 3 * allowed + 3e-6 * true.norm()

@@ -70,9 +70,12 @@ def test_sliders_are_in_order_of_use_and_say_what_they_do(opened: Opened, traine
     rows = opened.page.locator(".latent")
     latents = [int(row.get_attribute("data-latent")) for row in rows.all()]
     assert latents == np.argsort(variance).tolist()
-    label = opened.page.locator(f"#slider-{latents[0]}").get_attribute("aria-label")
-    assert f"posterior variance {variance[latents[0]]:.4f}" in label and "follows " in label and "KL " in label
-    assert rows.first.locator(".follows").inner_text() in label
+    labels = [opened.page.locator(f"#slider-{latent}").get_attribute("aria-label") for latent in latents]
+    for latent, label, row in zip(latents, labels, rows.all(), strict=True):
+        assert f"posterior variance {variance[latent]:.4f}" in label and "KL " in label
+        follows = row.locator(".follows")  # which latent follows a factor hangs on the processor's rounding
+        assert (f"follows {follows.inner_text()}" in label) if follows.count() else ("follows" not in label)
+    assert any("follows" in label for label in labels)
 
 
 def test_the_gallery_starts_from_another_image(opened: Opened, trained: Run) -> None:
