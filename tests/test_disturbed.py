@@ -127,12 +127,12 @@ class TestDisks:
             before = files(tmp_path)
             env = environment(UNBRAID_CACHE=str(tmp_path.parent / "cache"))
             last = refused(*command, "-o", tmp_path / name, preexec_fn=at_most_bytes(size), env=env)
-            assert "the system refused" in last or "cannot" in last
+            assert f"the system refused {tmp_path / name}" in last or "cannot" in last
             assert files(tmp_path) == before, "nothing half written is left"
 
     def test_full_while_a_run_is_written(self, tmp_path: Path) -> None:
         last = refused("train", *SMALL, "--steps", 20, "--out", tmp_path / "run", preexec_fn=at_most_bytes(5_000))
-        assert "the system refused" in last and "File too large" in last
+        assert f"the system refused {tmp_path / 'run'}" in last and "File too large" in last
         assert not (tmp_path / "run" / runs.WEIGHTS).exists() and not list((tmp_path / "run").glob("*.tmp"))
 
     @pytest.mark.parametrize("name", ["report", "export", "figures", "score", "study", "demo", "table", "train --data"])

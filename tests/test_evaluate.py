@@ -264,6 +264,22 @@ class TestScores:
         found = evaluate.score_run(run, ["mig", "sap", "factor_vae", "beta_vae", "unsupervised", "modularity", "irs"])
         assert found["mig"].score == 0 and all(math.isfinite(result.score) for result in found.values())
 
+    def test_by_some_of_the_factors(self, oracle: Oracle, capsys: pytest.CaptureFixture[str]) -> None:
+        """One continuous factor would leave out most metrics of all the others."""
+        mixed = from_arrays(squares().images(np.arange(72)), squares().factors(np.arange(72)) + np.array([0, 0.5, 0]))
+        shape, _, y = mixed.factor_names
+        run = Run(oracle.path, oracle.config, oracle.facts, oracle.model, mixed)
+        assert "infoe" not in evaluate.score_run(run, show=True)
+        assert f"--factors {shape} {y} takes them of the others" in capsys.readouterr().err
+        found = evaluate.score_run(run, factors=[shape, y])
+        assert "infoe" in found and found["mig"].matrices["mutual_information"].shape == (oracle.config.latent_dim, 2)
+        assert runs.read_scores(oracle.path)["data"] == {"factors": f"{shape},{y}"}
+        rep = evaluate.representation(run, mixed, factors=[y, shape])
+        assert rep.factor_sizes == (6, 2) and rep.factors.dtype == np.int64
+        assert np.array_equal(rep.factors, squares().factors(np.arange(72))[:, [2, 0]])
+        with pytest.raises(UnbraidError, match='there is no factor called "z"'):
+            evaluate.score_run(run, factors=["z"])
+
     def test_the_scores_of_runs_alone_are_listed(self) -> None:
         assert evaluate.SCORES.keys() == METRICS.keys() | OF_A_RUN.keys()
 

@@ -288,7 +288,7 @@ class TestOneFolderOneRun:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        with pytest.raises(UnbraidError, match="batch_size must be from 1 to 72"):
+        with pytest.raises(UnbraidError, match="batch_size must be from 2 to 72"):
             small_run("beta_vae", None, batch_size=73)
         assert list(tmp_path.iterdir()) == []
         (tmp_path / "runs").write_text("")
@@ -503,7 +503,7 @@ class TestGivenData:
         assert len(unbraid.load(run.path, data=squares()).data) == 72
 
     def test_more_images_a_batch_than_there_are(self, tmp_path: Path) -> None:
-        with pytest.raises(UnbraidError, match="batch_size must be from 1 to 72"):
+        with pytest.raises(UnbraidError, match="batch_size must be from 2 to 72"):
             small_run("beta_vae", tmp_path / "run", batch_size=73)
         assert not (tmp_path / "run").exists()
 

@@ -5,7 +5,7 @@ import math
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from unbraid.metrics import METRICS, Result, choose, results
 from unbraid.probability import LIKELIHOODS, bernoulli_floor, kl_per_latent
 from unbraid.processors import cores, threads
 from unbraid.progress import progress
+from unbraid.registry import lookup
 from unbraid.runs import Run
 from unbraid.types import Dataset, Representation
 
@@ -203,8 +204,16 @@ _WHOLE = 2_000_000  # images; the whole of a data set up to this size is encoded
 _SAMPLE = (10_000, 5_000)  # rows to fit on and to test with, of larger sets and streams
 
 
-def representation(run: Run, dataset: Dataset, *, seed: int = 0, points: int = 0, show: bool = False) -> Representation:
-    """The run's codes beside the factors: every image of the data set, or `points` of them, encoded once.
+def representation(
+    run: Run,
+    dataset: Dataset,
+    *,
+    factors: Sequence[str] = (),
+    seed: int = 0,
+    points: int = 0,
+    show: bool = False,
+) -> Representation:
+    """The run's codes beside the factors, or those named: every image, or `points` of them, encoded once.
 
     Metrics then draw their published numbers of points from the table, which is the protocol itself: what a metric
     asks for twice is not encoded twice. Of a set with fewer images than those points they take every row, and hold a
@@ -213,26 +222,30 @@ def representation(run: Run, dataset: Dataset, *, seed: int = 0, points: int = 0
     """
     if not dataset.factor_names:
         raise UnbraidError(f"{run.path} was trained on data without ground-truth factors, and scores compare with them")
-    few, discrete = len(dataset) < sum(_SAMPLE), None not in dataset.factor_sizes
+    columns = [dataset.factor_names.index(name) for name in factors or dataset.factor_names]
+    sizes = tuple(dataset.factor_sizes[column] for column in columns)
+    few, discrete = len(dataset) < sum(_SAMPLE), None not in sizes
+    kind = np.int64 if discrete else np.float64
     if not points and (few or (discrete and len(dataset) <= _WHOLE)):
         indices = np.arange(len(dataset))
         mean, logvar = encode_images(run, dataset, indices, show=show)
-        factors = dataset.factors(indices)
-        return Representation(mean, factors, dataset.factor_sizes, population=not few, logvar=logvar)
+        values = dataset.factors(indices)[:, columns].astype(kind)
+        return Representation(mean, values, sizes, population=not few, logvar=logvar)
     rng = randomness.numpy_generator(seed, "score")
     size = min(points or sum(_SAMPLE), len(dataset))
     indices = rng.choice(len(dataset), size=size, replace=False)
     mean, logvar = encode_images(run, dataset, indices, show=show)
-    factors = dataset.factors(indices)
+    values = dataset.factors(indices)[:, columns].astype(kind)
     fit = size * _SAMPLE[0] // sum(_SAMPLE)
-    (codes, test), (values, test_values) = (np.split(array, [fit]) for array in (mean, factors))
-    return Representation(codes, values, dataset.factor_sizes, test, test_values, logvar=logvar[:fit])
+    (codes, test), (values, test_values) = (np.split(array, [fit]) for array in (mean, values))
+    return Representation(codes, values, sizes, test, test_values, logvar=logvar[:fit])
 
 
 def score_run(
     run: Run,
     metrics: Iterable[str] | None = None,
     *,
+    factors: Sequence[str] = (),
     seed: int = 0,
     points: int = 0,
     dataset: Dataset | None = None,
@@ -241,16 +254,22 @@ def score_run(
 ) -> dict[str, Result]:
     """Each metric's Result by name, with `reconstruction` and `kl` of the run; written to scores.json in its folder.
 
-    `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known.
-    Scores of earlier calls with the same seed, points and data stay in the file; another begins a new one. `points`
-    images are encoded, 0 means every one, of `dataset`, by default the one that the run was trained on. `data` names
-    another: the settings in which it is another than that one. Raises UnbraidError where a score is NaN or infinite,
-    once all others are written.
+    `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known;
+    `factors` names those that count, by default all. Scores of earlier calls with the same seed, points, data and
+    factors stay in the file; another begins a new one. `points` images are encoded, 0 means every one, of `dataset`, by
+    default the one that the run was trained on. `data` names another: the settings in which it is another than that
+    one. Raises UnbraidError where a score is NaN or infinite, once all others are written.
     """
     if points < 0:
         raise UnbraidError(f"points must be a whole number from 0, which means every image, not {points:,}")
     data = runs.OWN_DATA if dataset is None else data
     dataset = run.data if dataset is None else dataset
+    for name in factors:
+        lookup(dict.fromkeys(dataset.factor_names), name, "factor")
+    names = tuple(dict.fromkeys(factors)) or dataset.factor_names
+    sizes = tuple(dataset.factor_sizes[dataset.factor_names.index(name)] for name in names)
+    if factors and data is not None:
+        data = {**data, "factors": ",".join(names)}
     own: list[str] = list(_OF_A_RUN)
     others: list[str] | None = None if dataset.factor_names else []
     if metrics is not None:
@@ -260,14 +279,14 @@ def score_run(
     rep = None
     if others is None or others:
         if dataset.factor_names:
-            choose(others, dataset.factor_sizes, posterior=True)  # refuses now rather than after minutes of encoding
+            choose(others, sizes, posterior=True)  # refuses now rather than after minutes of encoding
         began = time.perf_counter()
-        rep = representation(run, dataset, seed=seed, points=points, show=show)
+        rep = representation(run, dataset, factors=names, seed=seed, points=points, show=show)
         encoded = time.perf_counter() - began
         guessed = run.config.data == GIVEN_DATA or DATASETS[run.config.data].likelihood == FITTED_LIKELIHOOD
-        found = results(rep, others, seed, factor_names=dataset.factor_names, classes_known=not guessed, show=show)
+        found = results(rep, others, seed, factor_names=names, classes_known=not guessed, show=show)
         if show:
-            _tell_left_out(metrics, dataset)
+            _tell_left_out(metrics, names, sizes)
             share = encoded / (time.perf_counter() - began)
             print(f"encoding took {encoded:.0f} s, {share:.0%} of the time", file=sys.stderr)  # noqa: T201
     found |= {name: _OF_A_RUN[name](run, dataset, seed, rep) for name in own}
@@ -281,13 +300,16 @@ def score_run(
     return found
 
 
-def _tell_left_out(metrics: Iterable[str] | None, dataset: Dataset) -> None:
-    """Which of the usual scores need discrete factors, and which of these are not."""
-    fractions = [name for name, size in zip(dataset.factor_names, dataset.factor_sizes, strict=True) if size is None]
-    taken = choose(None, dataset.factor_sizes, posterior=True)
+def _tell_left_out(metrics: Iterable[str] | None, names: Sequence[str], sizes: tuple[int | None, ...]) -> None:
+    """Which of the usual scores need discrete factors, which of these are not, and how to score by the others."""
+    fractions = [name for name, size in zip(names, sizes, strict=True) if size is None]
+    others = [name for name in names if name not in fractions]
+    taken = choose(None, sizes, posterior=True)
     left_out = [name for name, metric in METRICS.items() if metric.default and name not in taken]
     if metrics is None and fractions and left_out:
         why = f"they need discrete factors, and {', '.join(fractions)} is not made of whole numbers"
+        if len(others) > 1:
+            why += f": --factors {' '.join(others)} takes them of the others"
         print(f"left out: {', '.join(left_out)} ({why})", file=sys.stderr)  # noqa: T201
 
 

@@ -1,6 +1,7 @@
 """Files appear whole or not at all: written under a temporary name in the same folder, then renamed."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from unbraid.errors import UnbraidError
 
 _TEMPORARY = re.compile(r"\.\d+-[0-9a-f]{8}\.tmp$")
 _NUMBERS = re.compile(r"\[\n[\s\d.,eE+-]+\]")  # in JSON, where a text has no line ends
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of which the system does not say where
 _LEFT_OVER = 3600.0  # seconds after which no writer is still at it
 
 
@@ -30,16 +32,29 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        with full_disks_named(path):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         _take_place(temporary, path)
     except OSError as error:
         if error.filename == str(temporary):
             error.filename = str(path)  # a name that the user knows
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that takes nothing says so where it was written to
+            temporary.unlink()
+
+
+@contextmanager
+def full_disks_named(path: Path) -> Iterator[None]:
+    """Has the system's error of a full disk, which by itself names nothing, name what the block was to write."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in _NO_ROOM:
+            error.filename = str(path)
+        raise
 
 
 def refuse_unbounded(archive: zipfile.ZipFile) -> None:
@@ -61,7 +76,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     temporary = _beside(path)
     try:
         temporary.mkdir()
-        yield temporary
+        with full_disks_named(path):
+            yield temporary
         if path.exists():
             path.rmdir()
         temporary.rename(path)

@@ -137,13 +137,16 @@ def draw_scores(run: Run, variance: np.ndarray | None = None, *, theme: str = "l
     it has none yet. Pictures of scores that the run does not have any more are removed: it was trained on, or others
     made way for them.
     """
-    names = run.data.factor_names
+    scores = runs.read_scores(run.path)
+    chosen = scores.get("data")
+    chosen = chosen.get("factors") if isinstance(chosen, dict) else None  # those that it was scored by, not all
+    names = chosen.split(",") if isinstance(chosen, str) else run.data.factor_names
     count = run.model.latent_dim
     variance = _known_variance(run) if variance is None else variance
     order = list(range(count)) if variance is None else np.argsort(variance, kind="stable").tolist()
     ordered = "" if variance is None else ", the most used latent first"
     drawn = set()
-    for metric, found in runs.read_scores(run.path).get("metrics", {}).items():
+    for metric, found in scores.get("metrics", {}).items():
         for kind, rows in found["matrices"].items():
             matrix = np.array(rows, float)
             name = f"{metric}_{kind}"  # a file's words become the name of a file

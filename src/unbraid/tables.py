@@ -9,6 +9,8 @@ import numpy as np
 from unbraid.errors import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from unbraid.config import Config
     from unbraid.registry import Parameter
     from unbraid.selection import Ranking
@@ -16,12 +18,19 @@ if TYPE_CHECKING:
     from unbraid.types import Dataset
 
 _WIDTH_WITHOUT_TERMINAL = 140
+_WIDEST_CELL = 32  # characters; longer ones are broken over lines
 _LEVELS = 60  # characters of what the values of a factor stand for
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_WITHOUT_TERMINAL)
 
 
 def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     """A table; numbers are set flush right."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -31,12 +40,29 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | Non
         table.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(_cell(value))) for value in row))  # Text: what a name holds is never markup
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH_WITHOUT_TERMINAL)
+    console = _console()
     with console.capture() as printed:  # where the reader has gone, rich would end the program with code 1
         console.print(table)
     print(printed.get(), end="")  # noqa: T201
+
+
+def show_fitting(columns: Sequence[str], rows: Sequence[Sequence[Any]], ranks: Sequence[int]) -> None:
+    """A table of the columns that there is room for, those of the lowest ranks; the others are named below it."""
+    widths = [
+        min(max(len(printable(_cell(cell))) for cell in (name, *cells)), _WIDEST_CELL) + 2
+        for name, cells in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
+    room, taken = _console().width + 2, set()
+    for index in sorted(range(len(columns)), key=lambda index: ranks[index]):
+        if widths[index] > room:
+            break
+        room -= widths[index]
+        taken.add(index)
+    taken |= {min(range(len(columns)), key=lambda index: ranks[index])}
+    chosen = sorted(taken)
+    show([columns[index] for index in chosen], [[row[index] for index in chosen] for row in rows])
+    if left_out := [name for index, name in enumerate(columns) if index not in taken]:
+        say(f"\nno room for {', '.join(left_out)}: --csv writes them")
 
 
 def _is_number(cell: Any) -> bool:

@@ -44,7 +44,7 @@ def test_every_image_is_equally_likely_everywhere():
 def test_a_batch_larger_than_the_data_set_is_refused(batch_size):
     with pytest.raises(UnbraidError, match="the data set has one image, and a batch takes two or more: add images"):
         shuffled(1, 64, 0)
-    with pytest.raises(UnbraidError, match=r"batch_size must be from 1 to 10, the number of images"):
+    with pytest.raises(UnbraidError, match=r"batch_size must be from 2 to 10, the number of images"):
         shuffled(10, batch_size, seed=0)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from unbraid import runs
+from unbraid import runs, tables
 from unbraid.cli import main
 from unbraid.config import resolve
 from unbraid.errors import UnbraidError
 from unbraid.files import write_json
+from unbraid.metrics import METRICS
 from unbraid.study import folders, table
 from unbraid.study.filtering import where
 
@@ -91,9 +92,21 @@ class TestFiles:
         assert [row["score.mig"] for row in rows] == ["", "0.1", "0.3"]
 
     def test_what_a_terminal_shows(self, out: Path) -> None:
-        columns, rows = table.shown(table.rows(out)[1:])
+        columns, rows, _ = table.shown(table.rows(out)[1:])
         assert columns == ["run", "beta", "mig", "reconstruction", "seconds"]
         assert rows == [["b", 4, 0.1, 20, 1.5], ["a", 1, 0.3, 30, 1.5]]
+
+    def test_a_terminal_without_room_shows_what_matters_most(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        scores = dict.fromkeys(METRICS, 0.125)
+        for number, name in enumerate(("a" * 30, "b" * 30)):
+            run(tmp_path, name, scores, beta=number, latent_dim=3 + number, lr=f"cosine(1e-3, 0, steps={number + 10})")
+        tables.show_fitting(*table.shown(table.rows(tmp_path), "irs"))
+        first, *_, last = capsys.readouterr().out.splitlines()
+        assert {"run", "irs", "beta", "latent_dim", "lr", "beta_vae", "mig"} <= set(first.split())
+        assert "unsupervised" not in first and last.startswith("no room for ") and "unsupervised" in last
+        assert len(first) <= 140
 
     def test_what_cannot_be_kept_is_shown(self, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (out / folders.TABLE).mkdir()  # as little writable as in a study of somebody else's

@@ -16,7 +16,7 @@ def data(parser: argparse.ArgumentParser) -> None:
     ):
         sub = actions.add_parser(name, help=help, allow_abbrev=False)
         sub.add_argument("name", metavar="DATA", help="a name from `unbraid data list`, or a path")
-        sub.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="such as n_balls=2")
+        sub.add_argument("options", nargs="*", metavar="OPTION=VALUE", help="of `unbraid data list`: n_balls=2")
         if name == "show":
             sub.add_argument("--out", type=Path, help="picture to write (default: DATA-sheet.png)")
             sub.add_argument("--theme", choices=["light", "dark"], default="light")

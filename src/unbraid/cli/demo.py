@@ -19,10 +19,13 @@ def _run_demo(chosen: argparse.Namespace) -> None:
 
     config = recipes.demo(chosen.steps, seed=chosen.seed, device=chosen.device)
     runs.refuse_other_settings(chosen.out, config)
-    if runs.is_run(chosen.out):
-        run = training.resume(chosen.out, device=chosen.device)
-    else:
-        run = training.train(config, out=chosen.out)
+    try:
+        if runs.is_run(chosen.out):
+            run = training.resume(chosen.out, device=chosen.device)
+        else:
+            run = training.train(config, out=chosen.out)
+    except training.Interrupted as stopped:  # the demo makes a page too, which `--resume` does not
+        raise training.Interrupted(stopped.where, "the same command goes on") from None
     finish(run)
     page = report.write_report([run.path], run.path / runs.REPORT)
     print(f"\nThe page to move the latents by hand, in any browser: {page}")

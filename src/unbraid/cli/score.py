@@ -9,6 +9,7 @@ from unbraid.cli.ending import say_if_unfinished
 def score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of trained runs")
     parser.add_argument("--metrics", nargs="+", metavar="NAME", help="only these (default: all but the slow ones)")
+    parser.add_argument("--factors", nargs="+", metavar="NAME", default=(), help="by these alone (default: all)")
     parser.add_argument(
         "--points", type=int, default=0, metavar="N", help="encode so many images (default: 0, every one of most data)"
     )
@@ -27,7 +28,9 @@ def _run_score(chosen: argparse.Namespace) -> None:
     for path in chosen.runs:
         run = runs.load(path)
         say_if_unfinished(run, "scores")
-        found = evaluate.score_run(run, chosen.metrics, seed=chosen.seed, points=chosen.points, show=True)
+        found = evaluate.score_run(
+            run, chosen.metrics, factors=chosen.factors, seed=chosen.seed, points=chosen.points, show=True
+        )
         scored[str(path)] = {name: {"score": result.score, **result.parts} for name, result in found.items()}
         pictures.draw_scores(run)
         if not chosen.json:

@@ -102,7 +102,7 @@ def _run_table(chosen: argparse.Namespace) -> None:
         print(f"{path}: {len(rows)} rows")
     else:
         if rows:
-            tables.show(*table.shown(rows))
+            tables.show_fitting(*table.shown(rows, chosen.sort or ""))
         try:
             table.write(chosen.study)
         except OSError as error:  # such as a study of somebody else's

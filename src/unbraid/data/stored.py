@@ -78,9 +78,11 @@ def shuffled(n: int, batch_size: int, seed: int) -> Callable[[int], np.ndarray]:
     if n < 2 <= batch_size:
         raise UnbraidError("the data set has one image, and a batch takes two or more: add images")
     if not 1 <= batch_size <= n:
+        least = min(n, 2)
+        fitting = max(least, n // 4 * 2)
         raise UnbraidError(
-            f"batch_size must be from 1 to {n:,}, the number of images in the data set, not {batch_size:,}: "
-            f"such as batch_size={max(1, n // 4 * 2)}"
+            f"batch_size must be from {least} to {n:,}, the number of images in the data set, not {batch_size:,}: "
+            f"such as batch_size={fitting} (--batch-size {fitting})"
         )
     kept: tuple[int, np.ndarray] = (-1, np.empty(0, np.int32))
 

@@ -43,6 +43,7 @@ def _kind(name: str) -> int:
 
 
 _FIRST = ("run", "state", "error")
+_SETTINGS = 6  # columns of settings that come before all scores where there is no room for everything
 
 
 def _summary(folder: Path) -> dict[str, Any]:
@@ -101,10 +102,14 @@ def ordered(table: Sequence[Row], name: str) -> list[Row]:
     return [*sorted(known, key=lambda row: row[wanted], reverse=not low), *unknown]
 
 
-def shown(table: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
-    """(columns, rows) for a terminal: what tells the runs apart, and what came out."""
+def shown(table: Sequence[Row], sort: str = "") -> tuple[list[str], list[list[Any]], list[int]]:
+    """(columns, rows, how much each column matters) for a terminal: what tells the runs apart, and what came out.
+
+    A terminal that has no room for all of them shows the columns of the lowest numbers: how the runs stand, what they
+    are sorted by, the settings that most of them have, and the scores.
+    """
     if not table:
-        return [], []
+        return [], [], []
     settings = [name for name in table[0] if _kind(name) == 1]
     varied = [name for name in settings if len({repr(row[name]) for row in table}) > 1]
     scores = [name for name in table[0] if _kind(name) == 3 and "." not in name.removeprefix("score.")]
@@ -112,8 +117,12 @@ def shown(table: Sequence[Row]) -> tuple[list[str], list[list[Any]]]:
     names = ["run", *([] if varied else ["state"]), *varied, *results, f"{MEASURED}seconds"]
     if any(row["state"] != "finished" for row in table) and "state" not in names:
         names.insert(1, "state")
+    first = [*_FIRST, column(sort, table[0])] if sort else _FIRST
+    filled = {name: sum(row[name] is not None for row in table) for name in varied}
+    common = sorted((name for name in varied if 2 * filled[name] > len(table)), key=lambda name: -filled[name])
+    leading = [*first, *common[:_SETTINGS], *results, *common, f"{MEASURED}seconds", *varied]
     short = [name.removeprefix("score.").removeprefix("final.").removeprefix(MEASURED) for name in names]
-    return short, [[row[name] for name in names] for row in table]
+    return short, [[row[name] for name in names] for row in table], [leading.index(name) for name in names]
 
 
 def write(folder: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from unbraid import runs
 from unbraid.errors import UnbraidError
+from unbraid.files import full_disks_named
 from unbraid.logs import logger
 from unbraid.probability import LIKELIHOODS
 from unbraid.progress import progress
@@ -18,7 +19,11 @@ from unbraid.types import Dataset
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM ended a run between two steps; its checkpoint is written and `--resume` goes on."""
+    """Ctrl-C or SIGTERM ended a run between two steps; its checkpoint is written, and `how` one goes on is known."""
+
+    def __init__(self, where: str, how: str) -> None:
+        super().__init__(f"{where}: {how}")
+        self.where = where
 
 
 class Member:
@@ -114,7 +119,7 @@ def run(
                     member.error = error
         return answer
 
-    with ExitStack() as boards:
+    with full_disks_named(members[0].folder), ExitStack() as boards:
 
         def begin(member: Member, step: int) -> None:
             member.begin()
@@ -144,7 +149,7 @@ def run(
                         return
                     whose = training[0].folder if len(training) == 1 else training[0].folder.parent
                     how = f"`unbraid train --resume {whose}` goes on" if len(training) == 1 else "the same call goes on"
-                    raise Interrupted(f"stopped at step {done:,} of {config.steps:,}, everything is kept: {how}")
+                    raise Interrupted(f"stopped at step {done:,} of {config.steps:,}, everything is kept", how)
                 if time.monotonic() >= next_checkpoint:
                     each(Member.checkpoint, done)
                     next_checkpoint = time.monotonic() + 60 * config.checkpoint_minutes
