@@ -18,6 +18,7 @@ from small_runs import log_rows, same_run
 
 from unbraid import __version__, runs, tables
 from unbraid.cli import COMMANDS, main
+from unbraid.cli.meanings import OPTIONS
 
 SMALL = ["--data", "balls", "--size", "8", "--model", "balls_conv", "--latent-dim", "3", "--batch-size", "8"]
 SMALL += ["--device", "cpu", "--log-every", "50"]
@@ -81,6 +82,7 @@ class TestHelp:
         shown = said("train", "--help")[1].split()
         names = {field.name for field in general_fields()} | {p.name for _, _, p in table_parameters()}
         assert {f"--{name.replace('_', '-')}" for name in names} <= set(shown)
+        assert {p.name for _, _, p in table_parameters()} == OPTIONS.keys(), "each says what it means"
 
     def test_version(self, said: Callable[..., tuple[int, str, str]]) -> None:
         assert said("--version") == (0, f"unbraid {__version__}\n", "")

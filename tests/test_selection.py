@@ -88,6 +88,14 @@ def test_how_many_latents_agree_stands_beside_how_well(tmp_path: Path, monkeypat
     assert ranking.active_latents == found
 
 
+def test_where_no_seeds_can_agree_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    criteria = ("udr_lasso", "udr_spearman", "elbo")
+    ranking = Ranking(["a", "b"], [3, 4], {c: [None, None] for c in criteria}, {"mig": [0.5, None]}, {})
+    tables.show_ranking(ranking)
+    printed = capsys.readouterr().out
+    assert "unknown: no two runs differ in nothing but the seed" in printed and "best run" not in printed
+
+
 def test_one_run_is_no_ranking(tmp_path: Path) -> None:
     scored(tmp_path / "0", 0.1)
     with pytest.raises(UnbraidError, match="1 finished run"):

@@ -194,8 +194,14 @@ def show_ranking(ranking: "Ranking") -> None:
     """The runs of a study, best first without labels, and how that order agrees with the supervised scores."""
     columns: dict[str, Sequence[Any]] = {"active latents": ranking.active_latents, **ranking.unsupervised}
     rows = [[name, *(column[n] for column in columns.values())] for n, name in enumerate(ranking.runs)]
-    show(["run", *columns], rows, "Runs by UDR (agreement with other seeds; no labels used)")
-    if ranking.supervised:  # a row each: there are more metrics than a line has room for
+    agrees = any(value is not None for value in ranking.unsupervised["udr_lasso"])
+    why = (
+        "agreement with other seeds; no labels used"
+        if agrees
+        else "unknown: no two runs differ in nothing but the seed"
+    )
+    show(["run", *columns], rows, f"Runs by UDR ({why})")
+    if ranking.supervised and agrees:  # a row each: there are more metrics than a line has room for
         agreement = [
             [metric, scores[0], *(row[metric] for row in ranking.agreement.values())]
             for metric, scores in ranking.supervised.items()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from unbraid.cli.ending import finish
+from unbraid.cli.meanings import OPTIONS
 from unbraid.errors import UnbraidError
 
 
@@ -22,14 +23,17 @@ def train(parser: argparse.ArgumentParser) -> None:
     for field in config.general_fields():
         note = f"{field.metadata['help']} (default: {field.default})"
         general.add_argument(_flag(field.name), dest=f"set_{field.name}", metavar="X", help=_escaped(note))
-    sections: dict[str, dict[str, list[str]]] = {}
+    sections: dict[str, dict[str, dict[object, list[str]]]] = {}
     for section, entry, parameter in config.table_parameters():
-        notes = sections.setdefault(section, {}).setdefault(parameter.name, [])
-        notes.append(f"{entry} (default: {parameter.default})")
+        owners = sections.setdefault(section, {}).setdefault(parameter.name, {})
+        owners.setdefault(parameter.default, []).append(entry)
     for section, options in sections.items():
         group = parser.add_argument_group(f"options of the {section}", _SECTION_NOTES.get(section))
-        for name, notes in options.items():
-            group.add_argument(_flag(name), dest=f"set_{name}", metavar="X", help=_escaped("; ".join(notes)))
+        for name, owners in options.items():
+            shares = (f"{', '.join(entries)}: {'none' if d == '' else d}" for d, entries in owners.items())
+            of = "; ".join(shares)
+            meaning = f"{OPTIONS[name]} " if name in OPTIONS else ""
+            group.add_argument(_flag(name), dest=f"set_{name}", metavar="X", help=_escaped(f"{meaning}({of})"))
     parser.epilog = (
         "A learning rate or an objective's number may be a schedule of the step:\n"
         '  --capacity "linear(0, 25, steps=100000)"  --lr "cosine(1e-3, 0, steps=10000)"\n'
@@ -38,7 +42,10 @@ def train(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run_train)
 
 
-_SECTION_NOTES = {"objective": "each belongs to the objectives named; nats per image throughout"}
+_SECTION_NOTES = {
+    "data": "each belongs to the data sets named, beside its default",
+    "objective": "each belongs to the objectives named, beside its default; nats per image throughout",
+}
 
 
 def _flag(name: str) -> str:
