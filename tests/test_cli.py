@@ -298,9 +298,9 @@ class TestRun:
             assert code == 2 and "the image must be one from 0 to 1,048,575 of the data set" in err
 
     def test_a_span_that_is_none(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
-        for span in ("-1", "0", "nan", "inf"):
+        for span in ("-1", "0", "nan", "inf", "1e+30"):
             code, _, err = said("figures", trained, "--span", span)
-            assert code == 2 and f"span must be a number above 0, not {span}" in err
+            assert code == 2 and f"span must be a number above 0, at most 1,000, not {span}" in err
 
     def test_score(self, said: Callable[..., tuple[int, str, str]], trained: Path) -> None:
         code, out, _ = said("score", trained, "--metrics", "irs", "--json")
@@ -310,8 +310,11 @@ class TestRun:
         code, out, _ = said("score", trained, "--metrics", "irs", "--points", "300", "--json")
         assert code == 0 and runs.read_scores(trained)["points"] == 300
         assert json.loads(out)[str(trained)]["irs"]["score"] != scores["irs"]["score"]
-        code, _, err = said("score", trained, "--points", "-5")
-        assert code == 2 and "points must be a whole number from 0, which means every image, not -5" in err
+        before = json.loads((trained / runs.SCORES_BEFORE).read_text())
+        assert before["metrics"]["irs"]["score"] == scores["irs"]["score"], "nothing is lost"
+        for points in ("-5", "1"):
+            code, _, err = said("score", trained, "--points", points)
+            assert code == 2 and f"points must be 0, which means every image, or a number from 10, not {points}" in err
         code, _, err = said("score", trained, "--metrics", "mgi")
         assert code == 2 and 'there is no metric called "mgi"; did you mean "mig"?' in err
         code, _, err = said("score", trained, "--metrics", "mig_chen")
@@ -488,4 +491,4 @@ def test_where_no_latent_is_in_use_it_says_what_may_help(capsys: pytest.CaptureF
     }
     for active in (0, 1):
         tables.show_latents(found | {"reconstruction": 1.0, "kl": 0.0, "elbo": -1.0, "active_latents": active})
-        assert ("a lower beta, or more steps" in capsys.readouterr().out) == (active == 0)
+        assert ("such as a lower beta, or more steps" in capsys.readouterr().out) == (active == 0)

@@ -71,7 +71,10 @@ class Config:
         0, "factors in which the images of a pair differ, of the objectives that take pairs; 0 draws their number"
     )
     clip: float = _general(0.0, "largest norm of the gradient; 0 leaves it alone")
-    prune: float = _general(0.0, "at the end, close the latents whose KL is below this many nats; 0 closes none")
+    prune: float = _general(
+        0.0,
+        "at the end, close the latents whose KL, in the last row of the log, is below this many nats; 0 closes none",
+    )
     seed: int = _general(0, "of initial weights, batches and noise")
     device: str = _general("auto", "auto, cpu, cuda, cuda:N or mps")
     threads: int = _general(

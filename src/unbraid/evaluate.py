@@ -200,6 +200,7 @@ def statistics(run: Run, dataset: Dataset, encoded: Encoded) -> dict[str, Any]:
     return found
 
 
+_FEWEST = 10  # points: ten are six to fit on and four to test with
 _WHOLE = 2_000_000  # images; the whole of a data set up to this size is encoded for scores
 _SAMPLE = (10_000, 5_000)  # rows to fit on and to test with, of larger sets and streams
 
@@ -256,12 +257,12 @@ def score_run(
 
     `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known;
     `factors` names those that count, by default all. Scores of earlier calls with the same seed, points, data and
-    factors stay in the file; another begins a new one. `points` images are encoded, 0 means every one, of `dataset`, by
+    factors stay in the file; another begins a new one, and the old is kept as scores-before.json. `points` images are encoded, 0 means every one, of `dataset`, by
     default the one that the run was trained on. `data` names another: the settings in which it is another than that
     one. Raises UnbraidError where a score is NaN or infinite, once all others are written.
     """
-    if points < 0:
-        raise UnbraidError(f"points must be a whole number from 0, which means every image, not {points:,}")
+    if points < 0 or 0 < points < _FEWEST:
+        raise UnbraidError(f"points must be 0, which means every image, or a number from {_FEWEST}, not {points:,}")
     data = runs.OWN_DATA if dataset is None else data
     dataset = run.data if dataset is None else dataset
     for name in factors:
@@ -270,6 +271,8 @@ def score_run(
     sizes = tuple(dataset.factor_sizes[dataset.factor_names.index(name)] for name in names)
     if factors and data is not None:
         data = {**data, "factors": ",".join(names)}
+    if runs.read_scores(run.path).get("metrics") and not runs.scores_by(run.path, seed, points, data) and show:
+        print(f"other scores were there: they are kept as {runs.SCORES_BEFORE}", file=sys.stderr)  # noqa: T201
     own: list[str] = list(_OF_A_RUN)
     others: list[str] | None = None if dataset.factor_names else []
     if metrics is not None:

@@ -1,6 +1,5 @@
 """Every picture of a run, from its data to files in its figures folder."""
 
-import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ from unbraid.runs import Run
 from unbraid.types import Dataset
 
 PRIOR_SPAN = 3.0  # of the published traversals, in standard deviations of the prior
+_WIDEST_SPAN = 1_000  # far beyond any code, and what a decoder still makes numbers of
 _PERCENTILES = (1, 99)  # of the data, where a traversal begins and ends unless told
 _RECONSTRUCTED = 10
 _ACROSS, _LONGEST = 4, 100  # factors on a line below an image, and characters of their names above all
@@ -38,8 +38,9 @@ def finish(
     dataset = run.data
     if start is not None and not 0 <= start < len(dataset):
         raise UnbraidError(f"the image must be one from 0 to {len(dataset) - 1:,} of the data set, not {start:,}")
-    if span is not None and not 0 < span < math.inf:
-        raise UnbraidError(f"span must be a number above 0, not {span:g}")
+    if span is not None and not 0 < span <= _WIDEST_SPAN:
+        raise UnbraidError(f"span must be a number above 0, at most {_WIDEST_SPAN:,}, not {span:g}")
+    runs.read_scores(run.path)  # refuses a damaged file now rather than when all else is drawn
     encoded = evaluate.encode_sample(run, dataset, show=show)
     found = evaluate.statistics(run, dataset, encoded)
     index = _middle(dataset) if start is None else start

@@ -51,12 +51,13 @@ EXPORT = "export"
 REPORT = "report.html"
 STATISTICS = "statistics.json"
 SCORES = "scores.json"
+SCORES_BEFORE = "scores-before.json"  # by another seed, other points or data: minutes of work, so never just gone
 ERROR = "error.json"
 LOCK = ".lock"
 ASIDE = "set-aside"  # in the folder of a study: damaged runs, which it has done again
 _OURS = (
     *(CONFIG, FACTS, CHECKPOINT, WEIGHTS, LOG, TENSORBOARD, FIGURES, EXPORT, REPORT),
-    *(STATISTICS, SCORES, ERROR, LOCK),
+    *(STATISTICS, SCORES, SCORES_BEFORE, ERROR, LOCK),
 )
 
 # where a run is computed, how often it is saved and who else is told are not what it is
@@ -275,13 +276,15 @@ def write_scores(
     step: int | None = None,
     data: Mapping[str, Any] | None = OWN_DATA,
 ) -> None:
-    """Adds `found` to the scores of the same seed, number of points and data; those of others make way.
+    """Adds `found` to the scores of the same seed, number of points and data; those of others become SCORES_BEFORE.
 
     Nothing is written where `step`, that of the weights that were scored, is not the run's any more.
     """
     if not _is_of_these_weights(path, {"step": step}):
         return
     metrics = scores_by(path, seed, points, data)
+    if not metrics and read_scores(path).get("metrics"):
+        (path / SCORES).replace(path / SCORES_BEFORE)
     for name, result in found.items():
         kept = {key: matrix for key, matrix in result.matrices.items() if matrix.size <= _LARGEST_MATRIX}
         matrices = {key: matrix.tolist() for key, matrix in kept.items()}

@@ -101,10 +101,16 @@ def show_latents(statistics: Mapping[str, Any]) -> None:
     show(columns, rows, title)
     print(  # noqa: T201
         f"\nreconstruction {statistics['reconstruction']:.2f}, KL {statistics['kl']:.2f}, "
-        f"ELBO {statistics['elbo']:.2f} nats per image; {statistics['active_latents']} latents in use"
+        f"ELBO {statistics['elbo']:.2f} nats per image; {_in_use(statistics['active_latents'])} in use"
     )
     if not statistics["active_latents"]:
-        print("no latent tells one image from another: a lower beta, or more steps, may open some")  # noqa: T201
+        say(
+            "no latent tells one image from another: a weaker weight, such as a lower beta, or more steps may open some"
+        )
+
+
+def _in_use(count: int) -> str:
+    return "1 latent" if count == 1 else f"{count} latents"
 
 
 def show_folder(path: Path) -> None:
@@ -195,12 +201,9 @@ def show_ranking(ranking: "Ranking") -> None:
     columns: dict[str, Sequence[Any]] = {"active latents": ranking.active_latents, **ranking.unsupervised}
     rows = [[name, *(column[n] for column in columns.values())] for n, name in enumerate(ranking.runs)]
     agrees = any(value is not None for value in ranking.unsupervised["udr_lasso"])
-    why = (
-        "agreement with other seeds; no labels used"
-        if agrees
-        else "unknown: no two runs differ in nothing but the seed"
-    )
-    show(["run", *columns], rows, f"Runs by UDR ({why})")
+    show(["run", *columns], rows, "Runs by UDR (agreement with other seeds; no labels used)" if agrees else "Runs")
+    if not agrees:
+        say("\nno ranking: UDR compares runs that differ in nothing but the seed, and there are no two of them")
     if ranking.supervised and agrees:  # a row each: there are more metrics than a line has room for
         agreement = [
             [metric, scores[0], *(row[metric] for row in ranking.agreement.values())]

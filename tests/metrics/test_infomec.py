@@ -84,7 +84,7 @@ def test_shares_written_out():
     shares = np.array([3 / 4, 1 / 3, 1 / 3, 1])
     assert largest_share(rows) == pytest.approx(np.mean((shares - 1 / 3) / (1 - 1 / 3)))
     assert largest_share(np.zeros((0, 3))) == largest_share(np.zeros((3, 0))) == 0
-    assert largest_share(np.array([[2.0], [0.0]])) == 0.5
+    assert largest_share(np.array([[2.0], [0.0]])) == 1 and largest_share(np.zeros((2, 1))) == 0
 
 
 @pytest.mark.parametrize("metric", [infom, infoc])

@@ -95,8 +95,8 @@ def test_options_take_the_place_of_the_published_protocol() -> None:
     [
         ({"mig": {"bin": 5}}, 'mig has no option "bin"; did you mean "bins"'),
         ({"mig": 5}, "mig must have its options in a mapping"),
-        ({"mig": {"bins": 1}}, "mig: bins must be a whole number from 2 up, not 1"),
-        ({"mig": {"bins": 2.5}}, "whole number from 2 up, not 2.5"),
+        ({"mig": {"bins": 1}}, "mig: bins must be a whole number from 2 to 10000, not 1"),
+        ({"mig": {"bins": 2.5}}, "whole number from 2 to 10000, not 2.5"),
         ({"mig": {"bins": True}}, "not True"),
         ({"irs": {"quantile": 2}}, "irs: quantile must be a number from 0 to 1, not 2"),
         ({"dci_lasso": {"alpha": float("nan")}}, "alpha must be a number from 0 up, not nan"),

@@ -130,6 +130,7 @@ class TestDisturbed:
         monkeypatch.setattr(work, "_trained", trained)
         with pytest.raises(KeyboardInterrupt):
             study(tmp_path, SHORT)
+        assert list(told[1].values()) == ["finished", "unfinished", "unfinished"], "at once, not in the end"
         now = json.loads((tmp_path / SUMMARY).read_text())
         assert list(now.values()) == ["finished", "unfinished", "unfinished"]
         study(tmp_path, SHORT)

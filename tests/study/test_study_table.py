@@ -153,6 +153,7 @@ class TestWhere:
             ('capacity="linear(0, 5, steps=10)"', "c"),
             ("mig<=0.1", "b"),
             ("seed=0", "cba"),
+            ("objective>3", ""),  # text has no order with a number
             ("final.loss>100", ""),
             ("run==brand", ""),  # the word "and" stands alone only
         ],

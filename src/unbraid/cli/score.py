@@ -16,7 +16,10 @@ def score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the points that are drawn (default: 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.set_defaults(run=_run_score)
-    parser.epilog = "`unbraid metrics` lists the metrics; each run's scores are kept in its scores.json."
+    parser.epilog = (
+        "`unbraid metrics` lists the metrics. Each run's scores are kept in its scores.json; where they are taken by\n"
+        "another seed, other points or factors, a new file begins, and the old becomes scores-before.json."
+    )
 
 
 def _run_score(chosen: argparse.Namespace) -> None:

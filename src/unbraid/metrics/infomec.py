@@ -27,13 +27,13 @@ def normalised_information(
 def largest_share(rows: np.ndarray) -> float:
     """Mean over rows [R, K] of max / sum, moved from [1/K, 1] to [0, 1]; rows of zeros count as 0, no rows as 0.
 
-    A row of one entry has nothing to share with: 1 if it is positive.
+    Rows of one entry have nothing to share with: 1 if any is positive.
     """
     if not rows.size:
         return 0.0
     total, even = rows.sum(axis=1), 1 / rows.shape[1]
     if even == 1:
-        return float(np.mean(total > 0))
+        return float(np.any(total > 0))  # a mean would count the factors of which chance estimates a little
     share = np.divide(rows.max(axis=1), total, out=np.full(len(rows), even), where=total > 0)
     return float((share.mean() - even) / (1 - even))
 

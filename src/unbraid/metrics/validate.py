@@ -18,7 +18,7 @@ _FEWEST_ROWS = 3  # two to fit on and one to test with
 _LARGEST = 1e12  # far beyond any code, and what the solvers behind some metrics still end at
 _ROWS_A_VALUE = 10  # on average; with fewer, classes are hardly told from chance
 _FEW_VALUES = 20  # up to these a factor is taken to be made of classes, however few the rows
-_ENDS = {"bins": (2, math.inf), "batch": (2, math.inf), "quantile": (0, 1), "limit": (0.1, math.inf)}  # of options
+_ENDS = {"bins": (2, 10_000), "batch": (2, math.inf), "quantile": (0, 1), "limit": (0.1, math.inf)}  # of options
 _INDICES = 1_000  # whole numbers from 0 to below this are value indices as they are
 
 

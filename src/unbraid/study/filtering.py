@@ -55,8 +55,8 @@ def _test(text: str, table: Sequence[Row]) -> Callable[[Row], bool]:
             return compare(str(there).lower(), value.lower())
         if isinstance(there, int | float) and number is not None:
             return compare(there, number)
-        if kinds & {int, float} and compare not in _EQUALITY:
-            return False  # a number beside schedules has no order with their text
+        if (number is not None or kinds & {int, float}) and compare not in _EQUALITY:
+            return False  # text, such as a schedule, has no order with a number
         return compare(str(there), value)
 
     return test
