@@ -41,6 +41,11 @@ def test_own_images(run: Callable[[str], str], tmp_path: Path) -> None:
     assert pictures(tmp_path) == {"digits.png": True}
 
 
+def test_own_objective(run: Callable[[str], str]) -> None:
+    found = re.search(r"'correlation': (\d\.\d+)", run("own_objective.py"))
+    assert found is not None and 0.3 < float(found[1]) <= 1
+
+
 def test_picture_folder(run: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example, and then the README's command on the folder that it leaves."""
     monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))

@@ -257,9 +257,10 @@ def score_run(
 
     `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known;
     `factors` names those that count, by default all. Scores of earlier calls with the same seed, points, data and
-    factors stay in the file; another begins a new one, and the old is kept as scores-before.json. `points` images are encoded, 0 means every one, of `dataset`, by
-    default the one that the run was trained on. `data` names another: the settings in which it is another than that
-    one. Raises UnbraidError where a score is NaN or infinite, once all others are written.
+    factors stay in the file; another begins a new one, and the old is kept as scores-before.json. `points` images are
+    encoded, 0 means every one, of `dataset`, by default the one that the run was trained on. `data` names another: the
+    settings in which it is another than that one. Raises UnbraidError where a score is NaN or infinite, once all others
+    are written.
     """
     if points < 0 or 0 < points < _FEWEST:
         raise UnbraidError(f"points must be 0, which means every image, or a number from {_FEWEST}, not {points:,}")
