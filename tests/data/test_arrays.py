@@ -38,6 +38,8 @@ def test_kinds_of_pixels():
         (np.zeros((0, 8, 8), np.uint8), r"with something in it, not \[0, 8, 8\]"),
         (np.zeros((8, 8), np.uint8), r"must be an array .* not \[8, 8\]"),
         (np.zeros((2, 1, 1, 8, 8), np.uint8), "must be an array"),
+        (np.zeros((9, 8, 3), np.uint8), r"one picture, .* \[1, 9, 8, 3\], and grey images 3 wide are \[9, 1, 8, 3\]"),
+        (np.zeros((9, 8, 1)), r"one picture, .* \[1, 9, 8, 1\]"),
         (np.zeros((2, 8, 8), np.int64), "not int64"),
         (np.zeros((2, 8, 8), np.uint16), "not uint16"),
         (np.zeros((2, 8, 8), complex), "not complex128"),

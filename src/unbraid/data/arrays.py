@@ -32,9 +32,10 @@ def from_arrays(images: Any, factors: Any = None, factor_names: Sequence[str] | 
 
     Images are bytes from 0 to 255, floats from 0 to 1 (kept as bytes, so rounded to 1/255) or truth values; bytes that
     are all 0 or 1 mean black and white. The second axis is C where it is 1 (grey) or 3 (RGB) long, else the last
-    axis where that is. A factor is discrete, with values 0, 1, ..., max, where all its values are whole numbers below
-    65,536, and continuous otherwise; its name is factor_1, factor_2, ... unless given. `indices` finds an image where
-    its factors occur once. Raises UnbraidError where an array is none of this.
+    axis where that is; three axes of which the last is so long may be one picture, and are refused. A factor is
+    discrete, with values 0, 1, ..., max, where all its values are whole numbers below 65,536, and continuous otherwise;
+    its name is factor_1, factor_2, ... unless given. `indices` finds an image where its factors occur once. Raises
+    UnbraidError where an array is none of this.
     """
     images = np.asarray(images)
     _check_images(images.shape, images.dtype)
@@ -131,6 +132,12 @@ def _check_images(shape: tuple[int, ...], dtype: np.dtype) -> None:
         )
     if (dtype.kind != "f" or dtype.itemsize > _WIDEST) and dtype not in (np.uint8, np.bool_):
         raise UnbraidError(f"images must be uint8 (0 to 255), float (0 to 1) or bool, not {dtype}: convert them")
+    if len(shape) == 3 and shape[2] in _CHANNELS:
+        n, height, width = shape
+        raise UnbraidError(
+            f"images {list(shape)} look like one picture, its channels last: that is [1, {n}, {height}, {width}], "
+            f"and grey images {width} wide are [{n}, 1, {height}, {width}]"
+        )
     if len(shape) == 4 and shape[1] not in _CHANNELS and shape[3] not in _CHANNELS:
         raise UnbraidError(
             f"images {list(shape)} have no axis for channels: the second or the last must be 1 (grey) or 3 (RGB) long"
