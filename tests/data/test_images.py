@@ -175,6 +175,30 @@ class TestTables:
         levels = load(table(folder / "t.csv", ["path", "n"], *rows), size=12).levels["n"]
         assert list(map(float, levels)) == [-2e30, 5, 1e300]
 
+    @pytest.mark.parametrize(
+        ("cells", "said"),
+        [
+            (["0,142", "1", "0,5"], 'has "0,142" (decimals take a point), though 3 of its 3 cells look like numbers'),
+            (["0.1", "-2e3", "?"], 'row 4 has "?", though 2 of its 3 cells look like numbers'),
+            (["1", "b", "c"], ""),
+            (["1a", "2b", "3.4.5"], ""),
+            (["0.1", "-2e3", "7"], ""),
+        ],
+    )
+    def test_it_says_once_which_column_of_numbers_is_taken_as_words(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], cells: list[str], said: str
+    ) -> None:
+        data_files.pictures(folder, 3)
+        path = table(folder / "t.csv", ["path", "dist"], *([f"00{n}.png", cell] for n, cell in enumerate(cells)))
+        capsys.readouterr()
+        load(path, size=12, factors="none")
+        assert "taken as words" not in capsys.readouterr().err
+        load(path, size=12)
+        told = [line for line in capsys.readouterr().err.splitlines() if "taken as words" in line]
+        assert len(told) == bool(said) and all(f"{path}: dist is" in line and said in line for line in told)
+        load(path, size=12)
+        assert not capsys.readouterr().err
+
     def test_parquet_says_the_same(self, folder: Path) -> None:
         expected = data_files.pictures(folder, 3)
         columns = {"shape": ["b", "a", "b"], "path": ["002.png", "001.png", "000.png"], "lit": [True, False, True]}

@@ -3,10 +3,12 @@
 import csv
 import hashlib
 import os
+import re
 import stat
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 from unbraid import parquet
 from unbraid.data.image_files import SUFFIXES
 from unbraid.data.labels import Listed
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 
 TABLES = (".csv", ".parquet")
 PATH_COLUMNS = ("path", "file", "filename", "image")
@@ -26,6 +28,8 @@ _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000
 _LONGEST_NAME = 4096  # characters; no path is longer
 _MOST_LEVELS = 256  # values of a factor whose words are kept
 _DIGITS = 19  # of a whole number of 64 bits
+_LIKE_A_NUMBER = re.compile(r"\s*[+-]?\d*[.,]?\d+(e[+-]?\d+)?\s*", re.IGNORECASE)
+_CELL = 40  # characters of a cell that is quoted
 
 
 @dataclass(frozen=True)
@@ -184,10 +188,35 @@ def _factor(cells: list[Any], name: str, table: Path) -> tuple[np.ndarray, list[
         words = [str(cell) for cell in cells]
         known = sorted({*words})
         places = {word: place for place, word in enumerate(known)}
-        return np.fromiter(map(places.__getitem__, words), np.int64, len(words)), known
+        found = np.fromiter(map(places.__getitem__, words), np.int64, len(words))
+        alike = np.array([_LIKE_A_NUMBER.fullmatch(word) is not None for word in known])
+        count = int(alike[found].sum())
+        if 2 * count > len(words):
+            row, cell = next((row, cell) for row, cell in enumerate(words, 2) if not _is_number(cell))
+            _tell(table, name, row, cell, f"{count:,} of its {len(words):,}")
+        return found, known
     if not np.isfinite(numbers).all():
         raise UnbraidError(f"{name} in {table} holds NaN or infinity: leave those rows out")
     return numbers, None
+
+
+@cache  # once: a command may read a table more than one time
+def _tell(table: Path, name: str, row: int, cell: str, share: str) -> None:
+    quoted = printable(cell)[:_CELL]
+    hint = " (decimals take a point)" if "," in cell else ""
+    print(  # noqa: T201
+        f'{table}: {printable(name)} is taken as words, as row {row} has "{quoted}"{hint}, '
+        f"though {share} cells look like numbers",
+        file=sys.stderr,
+    )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        _number(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(cell: Any) -> float:
