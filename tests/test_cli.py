@@ -370,6 +370,21 @@ class TestRun:
         )
         assert re.search(r"depth +0 to 1.5 +continuous", out) and (tmp_path / "t-sheet.png").is_file()
 
+    def test_one_image_and_a_factor_that_never_changes(
+        self, said: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("UNBRAID_CACHE", str(tmp_path / "cache"))
+        monkeypatch.chdir(tmp_path)
+        data_files.pictures(tmp_path, 2)
+        (tmp_path / "t.csv").write_text("path,lit,angle,depth\n000.png,on,0,.5\n001.png,on,1,.5\n")
+        out = said("data", "show", "t.csv", "size=8")[1]
+        assert "2 images, " in out and "so that no latent can follow it: lit, depth\n" in out
+        (tmp_path / "t.csv").write_text("path,lit\n000.png,on\n")
+        out = said("data", "show", "t.csv", "size=8")[1]
+        assert "t.csv: 1 image, 8x8" in out and "\n0 duplicates" in out and "follow" not in out
+        (tmp_path / "t.csv").write_text("path\n000.png\n000.png\n")
+        assert "\n1 duplicate\n" in said("data", "show", "t.csv", "size=8")[1]
+
     def test_own_images_that_are_none(
         self, refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -492,3 +507,19 @@ def test_where_no_latent_is_in_use_it_says_what_may_help(capsys: pytest.CaptureF
     for active in (0, 1):
         tables.show_latents(found | {"reconstruction": 1.0, "kl": 0.0, "elbo": -1.0, "active_latents": active})
         assert ("such as a lower beta, or more steps" in capsys.readouterr().out) == (active == 0)
+
+
+def test_pictures_of_latents_stand_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "figures").mkdir()
+    for name in (
+        *(f"z{n}.{kind}" for n in range(12) for kind in ("gif", "png")),
+        "a.png",
+        "b4.png",
+        "b7.png",
+        "b8.png",
+    ):
+        (tmp_path / "figures" / name).touch()
+    tables.show_folder(tmp_path)
+    names = [line.strip() for line in capsys.readouterr().out.split("\n")[2:-1]]
+    whole = ["a.png", "b4.png", "b7.png", "b8.png", "z0.gif ... z11.gif", "z0.png ... z11.png"]
+    assert names == [f"figures/{name}" for name in whole]

@@ -1,5 +1,6 @@
 """What the command line prints: small tables on the terminal."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _WIDTH_WITHOUT_TERMINAL = 140
 _WIDEST_CELL = 32  # characters; longer ones are broken over lines
 _LEVELS = 60  # characters of what the values of a factor stand for
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")  # the name of a picture of a latent, such as z0.png
 
 
 def _console() -> "Console":
@@ -114,11 +116,24 @@ def _in_use(count: int) -> str:
 
 
 def show_folder(path: Path) -> None:
-    """Where the pictures of a run or study are."""
-    pictures = sorted(file for file in (path / "figures").glob("*") if not file.name.startswith("."))
+    """Where the pictures of a run or study are; those numbered 0, 1, 2, ... on one line."""
+    pictures = sorted(file.name for file in (path / "figures").glob("*") if not file.name.startswith("."))
     print(f"\n{path}")  # noqa: T201
-    for file in pictures:
-        print(f"  {file.relative_to(path)}")  # noqa: T201
+    for name in _condensed(pictures):
+        print(f"  figures/{name}")  # noqa: T201
+
+
+def _condensed(names: Sequence[str]) -> list[str]:
+    """Three names or more that are numbered 0, 1, 2, ..., such as those of latents, as the first and the last."""
+    series: dict[tuple[str, str], list[str]] = {}  # what stands before and after the number -> names
+    for name in names:
+        parts = _NUMBERED.fullmatch(name)
+        series.setdefault((parts[1], parts[3]) if parts else (name, ""), []).append(name)
+    lines: list[str] = []
+    for (before, after), some in series.items():
+        counted = [f"{before}{number}{after}" for number in range(len(some))]
+        lines += [f"{counted[0]} ... {counted[-1]}"] if len(some) > 2 and {*some} == {*counted} else some
+    return lines
 
 
 def show_config(config: "Config") -> None:
@@ -141,17 +156,28 @@ def show_dataset(name: str, dataset: "Dataset", found: "Survey") -> None:
         kind = "black and white" if channels == 1 else f"{kind}, each of 0 or 255"
     looked_at = "" if len(found.indices) == len(dataset) else f" (of {len(found.indices):,} images looked at)"
     print(  # noqa: T201
-        f"{name}: {len(dataset):,} images, {height}x{width}, {kind}\n"
+        f"{name}: {_counted(len(dataset), 'image')}, {height}x{width}, {kind}\n"
         f"levels {found.low} to {found.high} of 255, mean {found.mean:.1f}, deviation {found.deviation:.1f}\n"
-        f"{found.duplicates:,} duplicates{looked_at}\n"
+        f"{_counted(found.duplicates, 'duplicate')}{looked_at}\n"
     )
     if dataset.factor_names:
         columns = zip(dataset.factor_names, dataset.factor_sizes, found.factors.T, strict=True)
         levels: Mapping[str, Sequence[str]] = getattr(dataset, "levels", {})
         rows = [(factor, *_values(size, column, levels.get(factor, ()))) for factor, size, column in columns]
         show(["factor", "values", "images a value"], rows)
+        still = np.ptp(found.factors, axis=0) == 0
+        if still.any() and len(dataset) > 1:
+            constant = printable(
+                ", ".join(name for name, each in zip(dataset.factor_names, still, strict=True) if each)
+            )
+            where = "in all images" + (" looked at" if len(found.factors) < len(dataset) else "")
+            print(f"one value {where}, so that no latent can follow it: {constant}")  # noqa: T201
     else:
         print("no ground-truth factors")  # noqa: T201
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def _values(size: int | None, column: "np.ndarray", levels: Sequence[str]) -> tuple[str, str]:
