@@ -119,6 +119,20 @@ def test_marks_and_lines_on_the_frame_are_whole() -> None:
         assert axes.lines and not any(line.get_clip_on() for line in axes.lines)
 
 
+def test_a_single_step_stands_in_the_middle_with_its_names_beside_it(words_of) -> None:
+    table = log(rows=1) | {"kl_1": np.array([0.5]), "kl_2": np.array([3.0])}
+    figure = training_curves(table)
+    words = words_of(figure)
+    assert [word.text for word in words].count("100") == 3 and not any(word.text == "101" for word in words)
+    axes = figure.axes[-1]
+    (x, y) = axes.transData.transform((100, 3.0))
+    assert x == pytest.approx((axes.bbox.x0 + axes.bbox.x1) / 2)
+    (name,) = (word for word in words if word.text == "z2")
+    assert x < name.box.x0 < x + 40 and (name.box.y0 + name.box.y1) / 2 == pytest.approx(y, abs=4)
+    assert {line.get_marker() for line in axes.lines} == {"o"}
+    assert not figure.artists and not figure.lines, "no pieces of lines: there are none"
+
+
 def test_steps_are_counted_in_thousands(words_of) -> None:
     table = {"step": np.linspace(0, 100_000, 50), "kl": np.ones(50)}
     assert {"0", "20k", "100k"} <= {word.text for word in words_of(training_curves(table))}

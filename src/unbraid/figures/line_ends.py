@@ -27,8 +27,10 @@ class LineEnd:
     lines: int = 1  # that the name stands for
 
 
-def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd], chosen: Look) -> None:
+def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd], chosen: Look, *, at: float = 1) -> None:
     """Writes each name at the right of the axes, as near to its line's end as the other names allow.
+
+    The lines end `at` a part of the width of the axes, by default at its right edge.
 
     Where some of the lines are dashed, a piece of its line stands before each name. To be called when the figure is
     complete but for such names. Where there is no room for all of them, the highest lines are named, and the last
@@ -49,7 +51,7 @@ def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd], chosen: 
     names = [
         axes.annotate(
             end.text,
-            (1, 0),
+            (at, 0),
             (start, 0),
             xycoords="axes fraction",
             textcoords="offset points",
@@ -63,8 +65,10 @@ def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd], chosen: 
     figure.draw_without_rendering()  # again, since the names have made the axes narrower
     room = axes.get_window_extent().height / points
     wanted = np.array([_height(axes, end.y) * room for end in ends])
-    at_corner = ScaledTranslation(1, 0, axes.transAxes)  # type: ignore[arg-type]
-    corner = Affine2D().scale(1 / 72) + figure.dpi_scale_trans + at_corner  # points from the frame's lower right
+    at_corner = ScaledTranslation(at, 0, axes.transAxes)  # type: ignore[arg-type]
+    corner = (
+        Affine2D().scale(1 / 72) + figure.dpi_scale_trans + at_corner
+    )  # points from where the lines end, at the foot
     for name, end, start, old, new in zip(names, ends, starts, wanted, spread(wanted, _APART, room), strict=True):
         name.set_position((start, new))
         if start > _AWAY:
@@ -74,7 +78,7 @@ def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd], chosen: 
             leader = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
             axes.annotate(
                 "",
-                (1, old / room),
+                (at, old / room),
                 (_AWAY - 1.5, new - old),
                 xycoords="axes fraction",
                 textcoords="offset points",

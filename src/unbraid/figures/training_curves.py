@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from unbraid.errors import UnbraidError
 from unbraid.figures.line_ends import LineEnd, name_line_ends
@@ -22,7 +22,7 @@ def training_curves(table: Mapping[str, Any], *, title: str = "", theme: str = "
     One panel shows `recon` and the negative `elbo`, one the total `kl` beside the `capacity` C where there is one, one
     the KL of each latent, `kl_0`, `kl_1`, ..., where those that end near 0 share one name. A total or an ELBO that is
     not in the table is made from the others. Rows where a column is nan are passed over, and a long log is drawn by
-    the means of up to 500 equal blocks of rows.
+    the means of up to 500 equal blocks of rows. Of a single row there are marks in the middle, named beside them.
     """
     columns = _columns(table)
     latents = sorted((name for name in columns if _is_latent(name)), key=lambda name: int(name[3:]))
@@ -42,7 +42,7 @@ def training_curves(table: Mapping[str, Any], *, title: str = "", theme: str = "
             dress(panel, chosen, grid="y")
             ends.append(_draw(panel, {curve: columns[curve] for curve in curves}, columns["step"], chosen))
         for panel, names in zip(axes, ends, strict=True):
-            name_line_ends(figure, panel, names, chosen)
+            name_line_ends(figure, panel, names, chosen, at=0.5 if np.ptp(columns["step"]) == 0 else 1)
         return figure
 
 
@@ -102,7 +102,7 @@ def _draw(axes: Axes, curves: Mapping[str, np.ndarray], steps: np.ndarray, chose
         # not clipped: the frame stands where the lines begin and end, and would halve what lies on it
         mark = "o" if len(x) == 1 else ""
         axes.plot(x, y, **line, label=label, marker=mark, markersize=3, clip_on=False, zorder=3)
-        ends.append(LineEnd(float(y[-1]), label, line["color"], line["linestyle"]))
+        ends.append(LineEnd(float(y[-1]), label, line["color"], "-" if mark else line["linestyle"]))
         values.append(y)
     _scale(axes, steps, np.concatenate(values or [np.zeros(1)]), "recon" in curves)
     low = [end for end in ends if abs(end.y) < 0.015 * axes.get_ylim()[1]]
@@ -114,9 +114,13 @@ def _draw(axes: Axes, curves: Mapping[str, np.ndarray], steps: np.ndarray, chose
 
 def _scale(axes: Axes, steps: np.ndarray, values: np.ndarray, may_be_log: bool) -> None:
     first, last = float(steps.min()), float(steps.max())
-    axes.set_xlim(0 if 0 < first < 0.05 * last else first, last if last > first else first + 1)
     axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if first == last:
+        axes.set_xlim(first - 1, first + 1)
+        axes.xaxis.set_major_locator(FixedLocator([first]))
+    else:
+        axes.set_xlim(0 if 0 < first < 0.05 * last else first, last)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step / 1000:g}k" if step >= 1000 else f"{step:g}"))
     axes.set_ylabel("nats")
     if may_be_log and values.min() > 0 and values.max() > 10 * values.min():
