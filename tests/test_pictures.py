@@ -55,6 +55,23 @@ def test_every_strip_of_percentiles_says_so(
         assert any("percentile" in word for word in words[name]) == said
 
 
+def test_strips_say_what_the_traversals_say(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    words: dict[str, set[str]] = {}
+
+    def save(figure: Figure, path: Path) -> None:
+        words[path.name] = {text.get_text() for axes in figure.axes for text in axes.texts}
+
+    monkeypatch.setattr(pictures.figures, "save", save)
+    monkeypatch.setattr(pictures.evaluate, "follows", lambda *_: ["size", "", "x, y"])
+    found = pictures.finish(run)
+    for latent in range(3):
+        strip = words[f"z{latent}.png"]
+        assert strip <= words["traversals.png"] | {"percentile"}
+        assert {f"z{latent}", f"{found['kl_per_latent'][latent]:.2f}", "KL, nats", "σ²"} <= strip
+    assert "→ size" in words["z0.png"] and "→ x, y" in words["z2.png"]
+    assert not any(word.startswith("→") for word in words["z1.png"])
+
+
 def test_without_factors(run: Run) -> None:
     bare = from_arrays(squares().images(np.arange(72)))
     pictures.finish(runs.load(run.path, data=bare))

@@ -53,6 +53,7 @@ def finish(
         partial(_draw_traversals, run, image, variance, encoded, found, span, theme),
         partial(draw_reconstructions, run, dataset, theme=theme),
         *_animations(run, image, variance, encoded, span, theme),
+        *_strips(run, image, variance, encoded, found, span, theme),
     ]
     if dataset.factor_names:
         tasks.append(partial(_draw_information, run, found, theme))
@@ -204,25 +205,40 @@ def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, varianc
 def _animations(
     run: Run, image: np.ndarray, variance: np.ndarray, encoded: evaluate.Encoded, span: float | None, theme: str
 ) -> list[Callable[[], None]]:
-    """One GIF with all latents, the most used first, and for each a GIF and a strip of its own."""
+    """One GIF with all latents, the most used first, and for each one of its own."""
     moved = run.traverse(image, values=_moves(encoded, span, _FRAMES)[0]).numpy()  # [L, T, C, H, W]
     order = np.argsort(variance, kind="stable")
     labels = [f"z{latent}  σ² {variance[latent]:.2f}" for latent in order]
     together = partial(figures.animate_all, moved[order], labels, run.figure("traversals.gif"), theme=theme)
     alone = [partial(figures.animate, moved[n], run.figure(f"z{n}.gif")) for n in range(len(moved))]
-    return [together, *alone, *_strips(run, image, variance, encoded, span, theme)]
+    return [together, *alone]
 
 
 def _strips(
-    run: Run, image: np.ndarray, variance: np.ndarray, encoded: evaluate.Encoded, span: float | None, theme: str
+    run: Run,
+    image: np.ndarray,
+    variance: np.ndarray,
+    encoded: evaluate.Encoded,
+    statistics: dict[str, Any],
+    span: float | None,
+    theme: str,
 ) -> list[Callable[[], None]]:
+    """For each latent what `_draw_traversals` shows and says of it, alone."""
     values, shown = _moves(encoded, span, _STILLS)
     moved = run.traverse(image, values=values).numpy()
     heading = "percentile" if span is None else ""
 
     def strip(latent: int) -> None:
-        label = f"z{latent}  σ² {variance[latent]:.2f}"
-        figure = figures.traversal_strip(moved[latent], shown, label=label, heading=heading, theme=theme)
+        figure = figures.traversal_strip(
+            moved[latent],
+            shown,
+            label=f"z{latent}",
+            heading=heading,
+            variance=variance[latent],
+            kl=statistics["kl_per_latent"][latent],
+            follows=statistics["follows"][latent],
+            theme=theme,
+        )
         figures.save(figure, run.figure(f"z{latent}.png"))
 
     return [partial(strip, latent) for latent in range(len(moved))]

@@ -67,7 +67,14 @@ GALLERY: dict[str, Callable[[str], Figure]] = {
         images(10, 1, 32, 32), np.linspace(-3, 3, 10), label="z3", theme=theme
     ),
     "strip of percentiles": lambda theme: figures.traversal_strip(
-        images(10, 1, 32, 32), np.linspace(1, 99, 10).round(), label="z3  σ² 0.03", heading="percentile", theme=theme
+        images(10, 1, 32, 32),
+        np.linspace(1, 99, 10).round(),
+        label="z3",
+        heading="percentile",
+        variance=0.03,
+        kl=2.5,
+        follows="scale",
+        theme=theme,
     ),
     "reconstructions, 1": lambda theme: figures.reconstructions(images(1, 1, 8, 8), images(1, 1, 8, 8), theme=theme),
     "reconstructions, 25": lambda theme: figures.reconstructions(

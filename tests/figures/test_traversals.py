@@ -130,6 +130,17 @@ def test_a_strip_says_what_its_values_are(noise, words_of) -> None:
     assert [word.text for word in words_of(figure)] == ["percentile", "1", "99", "z3"]  # from the top left corner
 
 
+def test_a_strip_says_what_traversals_say_of_its_latent(noise, words_of) -> None:
+    def said(**options) -> list[str]:
+        words = words_of(traversal_strip(noise(1, 1, 8, 8), [50], label="z3", heading="percentile", **options))
+        return [word.text for word in words]
+
+    values = {"variance": 0.0051, "kl": 2.345, "follows": "size"}
+    assert said(**values) == ["σ²", "KL, nats", "percentile", "50", "z3", "0.0051", "2.35", "→ size"]
+    assert said(variance=0.5) == ["σ²", "percentile", "50", "z3", "0.50"]
+    assert said(follows="a$b$") == ["percentile", "50", "z3", "→ a$b$"]
+
+
 def test_a_page_of_many_pictures_stays_a_page(noise) -> None:
     width, height = traversals(noise(20, 20, 3, 64, 64), range(20), variances=np.ones(20)).get_size_inches()
     assert width < 10

@@ -14,6 +14,7 @@ from unbraid.figures.images import CELL, GAP, fitting_scale, heat_bar, mosaic, p
 from unbraid.figures.sheet import LINE, MARGIN, put, put_scale, sheet, text_width, title_height, write
 from unbraid.figures.style import SMALL, Look, decimal, look
 
+_KL = "KL, nats"
 _WIDEST, _HIGHEST = 1400, 1900  # pixels, about, of a grid of many pictures
 
 
@@ -58,12 +59,12 @@ def traversals(
         table.append(("σ", numbers(deviations, "deviations", "L", L=rows)))
     order = np.argsort(table[0][1], kind="stable") if table and ordered else np.arange(rows)
     if kl is not None:
-        table.append(("KL, nats", numbers(kl, "kl", "L", L=rows)))
+        table.append((_KL, numbers(kl, "kl", "L", L=rows)))
     factors = None if follows is None else words(follows, "follows", rows)
     with look(theme) as chosen:
         columns = [_Column([f"z{named[i]}" for i in order], colours=[chosen.colour(named[i]) for i in order])]
         for name, column in table:
-            digits = [_decimals(value) if name != "KL, nats" else 2 for value in column]
+            digits = [_decimals(value) if name != _KL else 2 for value in column]
             columns.append(_Column([decimal(column[i], digits[i]) for i in order], name, "right"))
         if factors and any(factors):
             columns.append(_Column([f"→ {factors[i]}" if factors[i] else "" for i in order]))
@@ -81,18 +82,30 @@ def traversal_strip(
     *,
     label: str = "",
     heading: str = "",
+    variance: float | None = None,
+    kl: float | None = None,
+    follows: str = "",
     heat: bool = False,
     title: str = "",
     theme: str = "light",
 ) -> Figure:
     """One latent alone: its images [T, C, H, W] under the `values` [T] it takes, beside the label.
 
-    The `heading` stands above the label, beside the values, and says what these are.
+    After the label stand the posterior `variance`, the `kl` in nats and the factor that the latent `follows`, where
+    they are given, as in `traversals`. The `heading` stands beside the values, and says what these are.
     """
     images = pictures(images, "images", "T C H W", heat=heat)
     values = numbers(values, "values", "T", T=len(images))
     with look(theme) as chosen:
-        columns = [_Column([label], heading)] if label or heading else []
+        columns = [_Column([label])] if label else []
+        if variance is not None:
+            columns.append(_Column([decimal(variance, _decimals(variance))], "σ²", "right"))
+        if kl is not None:
+            columns.append(_Column([decimal(kl, 2)], _KL, "right"))
+        if follows:
+            columns.append(_Column([f"→ {follows}"]))
+        if heading:
+            columns.append(_Column([""], heading))
         return _figure(images[None], values, columns, None, "", heat, title, chosen)
 
 
