@@ -1,6 +1,7 @@
 """Every picture of a run: what is drawn for which data, and where it lands."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -70,6 +71,19 @@ def test_strips_say_what_the_traversals_say(run: Run, monkeypatch: pytest.Monkey
         assert {f"z{latent}", f"{found['kl_per_latent'][latent]:.2f}", "KL, nats", "σ²"} <= strip
     assert "→ size" in words["z0.png"] and "→ x, y" in words["z2.png"]
     assert not any(word.startswith("→") for word in words["z1.png"])
+
+
+def test_values_of_factors_stand_by_their_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, list[str]] = {}
+
+    def save(figure: Figure, path: Path) -> None:
+        shown[path.name] = [label.get_text() for axes in figure.axes for label in axes.get_xticklabels()]
+
+    monkeypatch.setattr(pictures.figures, "save", save)
+    known = squares()
+    known = replace(known, labels=replace(known.labels, levels={"size": ["small", "large"]}))  # type: ignore[type-var, attr-defined]
+    pictures.finish(runs.load(run.path, data=known))
+    assert {"small", "large", "0", "5"} <= {*shown["latents_against_factors.png"]}
 
 
 def test_without_factors(run: Run) -> None:

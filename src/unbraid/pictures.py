@@ -195,6 +195,7 @@ def _draw_against(run: Run, dataset: Dataset, encoded: evaluate.Encoded, varianc
         encoded.factors,
         dataset.factor_names,
         dataset.factor_sizes,
+        levels=_levels(dataset),
         variances=variance,
         title="mean code ± sd, the most used latent first",
         theme=theme,
@@ -253,6 +254,12 @@ def _middle(dataset: Dataset) -> int:
         return 0
 
 
+def _levels(dataset: Dataset) -> Mapping[str, Sequence[str]]:
+    """What the value indices of some factors stand for, where a data set knows it."""
+    levels: Mapping[str, Sequence[str]] = getattr(dataset, "levels", {})
+    return levels
+
+
 def _cell(value: float, words: Sequence[str]) -> str:
     return printable(words[int(value)])[:_WORD] if words else f"{value:.4g}"
 
@@ -266,7 +273,7 @@ def contact_sheet(dataset: Dataset, path: Path, *, theme: str = "light") -> Path
     rng = randomness.numpy_generator(0, "contact sheet")
     indices = np.sort(rng.choice(len(dataset), min(_SHEET, len(dataset)), replace=False, shuffle=False))
     rows = dataset.factors(indices)
-    levels: Mapping[str, Sequence[str]] = getattr(dataset, "levels", {})
+    levels = _levels(dataset)
     known = [levels.get(name, ()) for name in dataset.factor_names]
     cells = [[_cell(value, words) for value, words in zip(row, known, strict=True)] for row in rows]
     labels = ["\n".join(_lines(each)) for each in cells] if rows.shape[1] else None

@@ -84,6 +84,45 @@ def test_the_mark_of_the_largest_code_is_whole() -> None:
         assert axes.bbox.y0 + radius < place[1] < axes.bbox.y1 - radius
 
 
+def under(axes) -> list[str]:
+    return [label.get_text() for label in axes.get_xticklabels()]
+
+
+def test_values_stand_by_what_they_stand_for(sample) -> None:
+    levels = {"shape": ["blau", "gelb", "rot"], "pos_x": [f"{n}" for n in range(30, 40)]}
+    bottom = panels(latent_against_factor(*sample, NAMES, SIZES, levels=levels), 3)[-1]
+    assert [under(axes) for axes in bottom] == [["blau", "gelb", "rot"], ["30", "39"], ["0", "11"]]
+    some = latent_against_factor(np.eye(3), np.array([[0], [2], [2]]), ["f"], [3], levels={"f": "abc"})
+    assert under(some.axes[-1]) == ["a", "c"], "b does not occur"
+
+
+def test_of_values_without_room_the_ends_are_named_as_far_as_they_fit(sample) -> None:
+    codes, factors = sample
+    for words in (
+        ["first material of all", "b", "the last of them"],
+        ["ab", "a word of some length", "c"],
+        ["a word of some length"] * 2 + ["c"],
+        ["a\nb", "$c$", "i" * 10_000],
+    ):
+        figure = latent_against_factor(codes, factors[:, :1], ["shape"], [3], levels={"shape": words})
+        figure.draw_without_rendering()
+        axes = figure.axes[-1]
+        labels = axes.get_xticklabels()
+        assert len(labels) == 2
+        first, last = (label.get_window_extent() for label in labels)
+        assert axes.bbox.x0 - 2 < first.x0 and first.x1 + 6 < last.x0 and last.x1 < axes.bbox.x1 + 2
+        for label, word in zip(labels, (words[0], words[-1]), strict=True):
+            shown = label.get_text()
+            assert "\n" not in shown and (shown == word or shown.endswith("…") or word == "a\nb")
+    assert under(axes)[0] == "a\\nb"
+
+
+def test_large_numbers_are_written_out() -> None:
+    factors = np.stack([np.arange(300), np.linspace(-250, 1000, 300)], axis=1)
+    figure = latent_against_factor(np.ones((300, 1)), factors, ["index", "mm"], [300, None])
+    assert [under(axes) for axes in figure.axes] == [["0", "299"], ["−219", "969"]]
+
+
 def test_positions_are_maps_of_mean_codes(sample, words_of) -> None:
     codes, factors = sample
     codes, factors = (
@@ -151,6 +190,7 @@ def test_where_no_code_varies_all_latents_are_drawn(words_of) -> None:
         ({"factors": np.full((5, 1), 3)}, "from 0 to 2"),
         ({"factor_names": ["f", "g"]}, "factor_names must be 1 names"),
         ({"factor_sizes": []}, "factor_sizes must be 1 sizes"),
+        ({"levels": {"f": ["a", "b"]}}, "levels of f must be 3 words, one for each value, not 2"),
         ({"latents": [2]}, r"latents must be numbers from 0 to 1, not \[2\]"),
         ({"latents": []}, r"not \[\]"),
         ({"variances": [1]}, r"variances must have the shape \[L\] with L = 2"),

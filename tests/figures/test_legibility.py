@@ -153,6 +153,19 @@ GALLERY: dict[str, Callable[[str], Figure]] = {
     "latents against factors and positions": lambda theme: figures.latent_against_factor(
         30 * RNG.normal(size=(5000, 3)), CODED, FACTORS, SIZES, position=("pos_x", "pos_y"), theme=theme
     ),
+    "latents against factors of words": lambda theme: figures.latent_against_factor(
+        RNG.normal(size=(5000, 3)),
+        CODED[:, [0, 0, 0, 1]],
+        ["shape", "colour", "made of", "scale"],
+        [3, 3, 3, 6],
+        levels={
+            "shape": ["square", "ellipse", "heart"],
+            "colour": ["blue", "red", "yellow"],
+            "made of": ["a long word for wood", "iron", "a long word for rubber"],
+            "scale": [f"{scale:g}" for scale in np.linspace(0.5, 1, 6)],
+        },
+        theme=theme,
+    ),
     "latents against one factor, long title": lambda theme: figures.latent_against_factor(
         RNG.normal(size=(100, 4)) * [1, 1, 0, 0],
         RNG.normal(size=(100, 1)),

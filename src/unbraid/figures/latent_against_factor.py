@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.figures.checks import numbers, words
 from unbraid.figures.sheet import text_width
 from unbraid.figures.style import DPI, SMALL, TITLE, Look, decimal, dress, look, page
@@ -16,7 +16,10 @@ from unbraid.registry import lookup
 
 _BINS = 20  # of a continuous factor
 _FEW = 8  # values of a factor that are marked one by one
+_SHORT = 2  # characters that stand in the middle below their tick, also at an end
 _STILL = 0.05  # standard deviation of the codes of a latent that does nothing
+_APART = 14  # pixels between two values that are named
+_LONGEST = 40  # characters of a value's name: more have no room
 _REACH = 1.1  # of the largest code: how far the axis goes, so that a mark there is whole
 
 _WIDTH, _HEIGHT, _GAP = 1.1, 0.66, 0.13  # inches, of a panel and between two
@@ -31,6 +34,7 @@ def latent_against_factor(
     factor_names: Sequence[str],
     factor_sizes: Sequence[int | None],
     *,
+    levels: Mapping[str, Sequence[str]] | None = None,
     latents: Sequence[int] | None = None,
     variances: Any = None,
     position: tuple[str, str] | None = None,
@@ -40,18 +44,22 @@ def latent_against_factor(
     """For each latent a row: the mean of its codes [N, L] ± their standard deviation against each factor [N, F].
 
     A disentangled latent has flat lines under every factor but one, and a narrow band under that one. The factors are
-    value indices; a continuous one, of size None, is cut into 20 bins of equal width. `latents` are those shown, in
-    this order; by default those whose codes have a standard deviation of at least 0.05, or all where none does, those
-    of the lowest posterior `variances` [L] first or, without these, those that vary most. `position` names the factors
-    of x (to the right) and y (downwards): in their stead stands a map of the mean code at every position. One range of
-    codes serves the whole figure.
+    value indices, and `levels` has for some of them what each value stands for; a continuous one, of size None, is cut
+    into 20 bins of equal width. `latents` are those shown, in this order; by default those whose codes have a standard
+    deviation of at least 0.05, or all where none does, those of the lowest posterior `variances` [L] first or, without
+    these, those that vary most. `position` names the factors of x (to the right) and y (downwards): in their stead
+    stands a map of the mean code at every position. One range of codes serves the whole figure.
     """
     codes = numbers(codes, "codes", "N L")
     table = numbers(factors, "factors", "N F", N=len(codes))
     names = words(factor_names, "factor_names", table.shape[1])
     if len(factor_sizes) != len(names):
         raise UnbraidError(f"factor_sizes must be {len(names)} sizes, one for each factor, not {len(factor_sizes)}")
-    known = {n: _factor(n, column, size) for n, column, size in zip(names, table.T, factor_sizes, strict=True)}
+    levels = levels or {}
+    known = {
+        name: _factor(name, column, size, levels.get(name))
+        for name, column, size in zip(names, table.T, factor_sizes, strict=True)
+    }
     if position is not None:
         x, y = (lookup(known, name, "factor") for name in position)
         known = {"position": _positions(x, y)} | {name: f for name, f in known.items() if name not in position}
@@ -70,7 +78,7 @@ def latent_against_factor(
                 if factor.across:
                     _draw_map(axes, mean.reshape(-1, factor.across), limit, chosen)
                 else:
-                    _draw_line(axes, factor.values, mean, deviation, limit, chosen.colour(latent), chosen)
+                    _draw_line(axes, factor, mean, deviation, limit, chosen.colour(latent), chosen)
         _name(figure, panels, known, shown, limit, chosen)
         return figure
 
@@ -78,7 +86,8 @@ def latent_against_factor(
 @dataclass(frozen=True)
 class _Factor:
     bins: np.ndarray  # [N] int64: which value, which bin of a continuous factor, or which place on a map
-    values: np.ndarray  # [V] what they stand for
+    values: np.ndarray  # [V] where they stand on the axis
+    names: Sequence[str] = ()  # [V] what they stand for; () of a map
     across: int = 0  # places in a row of the map; 0 where this is no map
 
     def describe(self, code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,21 +99,29 @@ class _Factor:
         return mean, np.sqrt(square)
 
 
-def _factor(name: str, column: np.ndarray, size: int | None) -> _Factor:
+def _factor(name: str, column: np.ndarray, size: int | None, levels: Sequence[str] | None) -> _Factor:
     if size is None:
         low, high = column.min(), column.max()
         edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
         bins = np.clip(np.searchsorted(edges, column, "right") - 1, 0, _BINS - 1)
-        return _Factor(bins, (edges[1:] + edges[:-1]) / 2)
+        middles = (edges[1:] + edges[:-1]) / 2
+        return _Factor(bins, middles, [_number(middle) for middle in middles])
     bins = column.astype(np.int64)
     if (bins != column).any() or bins.min() < 0 or bins.max() >= size:
         raise UnbraidError(f"factor {name} must be value indices from 0 to {size - 1}, or its size None (continuous)")
-    return _Factor(bins, np.arange(size))
+    if levels is not None and len(levels) != size:
+        raise UnbraidError(f"levels of {name} must be {size} words, one for each value, not {len(levels)}")
+    names = map(str, range(size)) if levels is None else (printable(str(word)[:_LONGEST]) for word in levels)
+    return _Factor(bins, np.arange(size), list(names))
+
+
+def _number(value: float) -> str:
+    return (f"{value:.0f}" if 100 <= abs(value) < 100_000 else f"{value:.2g}").replace("-", "−")
 
 
 def _positions(x: _Factor, y: _Factor) -> _Factor:
     across = len(x.values)
-    return _Factor(y.bins * across + x.bins, np.arange(across * len(y.values)), across)
+    return _Factor(y.bins * across + x.bins, np.arange(across * len(y.values)), across=across)
 
 
 def _shown(codes: np.ndarray, latents: Sequence[int] | None, variances: np.ndarray | None) -> list[int]:
@@ -147,11 +164,12 @@ def _panels(
 
 
 def _draw_line(
-    axes: Axes, x: np.ndarray, mean: np.ndarray, deviation: np.ndarray, limit: float, colour: str, chosen: Look
+    axes: Axes, factor: _Factor, mean: np.ndarray, deviation: np.ndarray, limit: float, colour: str, chosen: Look
 ) -> None:
     axes.axhline(0, color=chosen.faint, linewidth=0.5, zorder=0)
     occurs = np.isfinite(mean)  # a gap would part the line, and leave nothing of one whose every other value is a gap
-    x, mean, deviation = x[occurs], mean[occurs], deviation[occurs]
+    x, mean, deviation = factor.values[occurs], mean[occurs], deviation[occurs]
+    names = [name for name, there in zip(factor.names, occurs, strict=True) if there]
     if len(x) <= _FEW:
         axes.errorbar(x, mean, deviation, color=colour, linewidth=0.8, marker="o", markersize=3, elinewidth=0.8)
     else:
@@ -160,14 +178,50 @@ def _draw_line(
     pad = 0.06 * (x[-1] - x[0]) or 0.5
     axes.set_xlim(x[0] - pad, x[-1] + pad)
     axes.set_ylim(-_REACH * limit, _REACH * limit)
-    ends = sorted({x[0], x[-1]})
-    axes.set_xticks(ends, [f"{end:.2g}".replace("-", "−") for end in ends])
     step = _round_step(limit)
     axes.set_yticks([-step, 0, step], [f"−{step:g}", "0", f"{step:g}"])
+    _name_values(axes, x, names)
     dress(axes, chosen)
-    for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
-        if len(label.get_text()) > 2:  # a long number stays within its panel
+
+
+def _name_values(axes: Axes, x: np.ndarray, names: list[str]) -> None:
+    """Below the axis what few values stand for, all that there are; where they do not fit, those of the two ends."""
+    low, high = axes.get_xlim()
+    scale = _WIDTH * DPI / (high - low)  # pixels
+    if len(x) == 1:
+        axes.set_xticks(x, [_fitting(names[0], _WIDTH * DPI)])
+        return
+    if len(x) > _FEW or not _fit(scale * x, [_width(name) for name in names]):
+        room = scale * (x[-1] - x[0]) - _APART
+        first, last = _width(names[0]), _width(names[-1])
+        names = [
+            _fitting(names[0], max(room / 2, room - last)),
+            _fitting(names[-1], max(room / 2, room - first)),
+        ]
+        x = x[[0, -1]]
+    axes.set_xticks(x, names)
+    labels = axes.get_xticklabels()
+    for label, side in ((labels[0], "left"), (labels[-1], "right")):
+        if len(label.get_text()) > _SHORT:  # a long one stays within its panel
             label.set(horizontalalignment=side)
+
+
+def _fit(places: np.ndarray, widths: list[float]) -> bool:
+    """Whether names of these widths, the outer ones flush with the ends and the others in the middle, stand apart."""
+    shares = np.array([0, *[0.5] * (len(widths) - 2), 1])
+    starts = places - shares * widths
+    return bool((starts[1:] - (starts + widths)[:-1] >= _APART).all())
+
+
+def _fitting(text: str, room: float) -> str:
+    """The text, or as much of it as there is room for in pixels."""
+    if _width(text) <= room:
+        return text
+    return next((short for n in range(len(text), 0, -1) if _width(short := f"{text[:n].rstrip()}…") <= room), "…")
+
+
+def _width(text: str) -> float:
+    return text_width(text, size=SMALL)
 
 
 def _round_step(limit: float) -> float:
