@@ -1,7 +1,8 @@
 """An objective and a metric of one's own, in a script: no file of the package is touched.
 
-The tables are dictionaries. What a script adds to them can be named as everything else can, by keywords, in configs and
-in `unbraid.score`; whoever loads such a run has to add it before. docs/adding_an_objective.md says what makes one sound.
+The tables are dictionaries. What a script adds to them can be named as everything else can, by keywords, in configs
+and in `unbraid.score`; whoever loads such a run has to add it before. docs/adding_an_objective.md says what makes one
+sound.
 """
 
 import numpy as np
