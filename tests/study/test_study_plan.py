@@ -53,7 +53,7 @@ def test_no_service_is_told_of_the_steps_that_are_measured(tmp_path: Path, monke
     monkeypatch.setattr(training, "check_installed", lambda name: None)
     for name in ("wandb", "mlflow", "trackio", "none", "tensorboard"):
         planned(tmp_path, SHORT.replace("[1, 2, 3]", "[1]").replace("base:", f"base:\n  logger: {name}"))
-    assert told == ["none"] * 4 + ["tensorboard"]
+    assert told == ["none"] * 5 + ["tensorboard"]
 
 
 def test_a_device_of_another_machine_is_planned_for_without_a_time(

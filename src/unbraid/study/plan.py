@@ -22,7 +22,7 @@ from unbraid.study.folders import hash_in, run_folders
 from unbraid.study.grid import Cell
 from unbraid.study.work import Options
 
-_STEPS = 12  # of a calibration: half to warm up
+_STEPS = 30  # of a calibration: a third to warm up
 _IMAGES = 1_000
 _ALIKE = ("data", "model", "objective", "latent_dim", "batch_size", "optimizer", "likelihood", "threads")
 
@@ -92,12 +92,13 @@ def _calibrate(study: Study, cell: Cell, other: Mapping[str, str]) -> _Measured:
 
     # no service is told of runs that are no part of the study; TensorBoard's files count
     logger = cell.config.logger if cell.config.logger in ("tensorboard", "none") else "none"
-    config = configs.resolve(
-        {**cell.config.flat(), "steps": _STEPS, "log_every": _STEPS // 2, "logger": logger, **other}
-    )
+    values = {**cell.config.flat(), "steps": _STEPS, "log_every": _STEPS // 3, **other}
     with tempfile.TemporaryDirectory() as folder:
-        run = train(config, out=Path(folder) / "run", show_progress=False)
-        step = config.batch_size / float(run.log["images_per_s"][-1])
+        # of a run this short every third step draws for TensorBoard: so it is timed without, and its files are weighed
+        timed = train(configs.resolve({**values, "logger": "none"}), out=Path(folder) / "timed", show_progress=False)
+        config = configs.resolve({**values, "logger": logger})
+        run = train(config, out=Path(folder) / "run", show_progress=False) if logger != "none" else timed
+        step = config.batch_size / float(timed.log["images_per_s"][1:].max())
         size = sum(file.stat().st_size for file in run.path.rglob("*") if file.is_file())
         row = 120 * len(run.log) * 0.6  # a cell of the log takes about 10 bytes, and one of TensorBoard about 60
         weights = (run.path / runs.WEIGHTS).stat().st_size
