@@ -152,7 +152,7 @@ class TestMistakes:
             ("data", "the following arguments are required: ACTION"),
             ("data shwo balls", "argument ACTION: invalid choice: 'shwo'"),
             ("data show ball", 'there is no data set or folder called "ball"; did you mean "balls"?'),
-            ("data show balls n_bals=2", 'there is no setting called "n_bals"; did you mean "n_balls"?'),
+            ("data show balls n_bals=2", 'balls has no option "n_bals"; did you mean "n_balls"?'),
             ("data show balls n_balls", "n_balls must be a whole number, not ''"),
             ("data show balls n_balls=9", "n_balls must be from 1 to 5"),
         ],

@@ -108,6 +108,11 @@ class TestFiles:
         assert "unsupervised" not in first and last.startswith("no room for ") and "unsupervised" in last
         assert len(first) <= 140
 
+    def test_runs_that_have_not_begun_are_counted(self, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        write_json(out / folders.SUMMARY, {"a": "finished", "b": "finished", "c": "unfinished", "d": "unfinished"})
+        assert main(["table", str(out)]) == 0
+        assert capsys.readouterr().out.startswith("1 of the study still to begin\n")
+
     def test_what_cannot_be_kept_is_shown(self, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (out / folders.TABLE).mkdir()  # as little writable as in a study of somebody else's
         assert main(["table", str(out)]) == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unbraid.cli.listing import show_table
+from unbraid.registry import check_options, parameters
 
 
 def data(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,8 @@ def _load_data(chosen: argparse.Namespace) -> Any:
     from unbraid import config, data
 
     pairs = dict(option.partition("=")[::2] for option in chosen.options)
+    entry = chosen.name if chosen.name in data.DATASETS else data.at(chosen.name)[0]
+    check_options(pairs, parameters(data.DATASETS[entry].function), entry)
     resolved = config.resolve({**pairs, "data": chosen.name})
     return data.load(resolved.data, **resolved.section("data"))
 

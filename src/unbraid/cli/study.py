@@ -102,6 +102,8 @@ def _run_table(chosen: argparse.Namespace) -> None:
         print(f"{path}: {len(rows)} rows")
     else:
         if rows:
+            if waiting := table.not_begun(chosen.study):
+                tables.say(f"{waiting} of the study still to begin\n")
             tables.show_fitting(*table.shown(rows, chosen.sort or ""))
         try:
             table.write(chosen.study)

@@ -36,6 +36,11 @@ def rows(folder: Path) -> list[Row]:
     return [{name: row.get(name) for name in columns} for row in found]
 
 
+def not_begun(folder: Path) -> int:
+    """How many runs of the last study in `folder` have no folder yet."""
+    return len(_summary(folder).keys() - {path.name for path in run_folders(folder)})
+
+
 def _kind(name: str) -> int:
     """The order of the columns: what it is, settings, losses, scores, measurements."""
     starts = {"final.": 2, "score.": 3, MEASURED: 4}
