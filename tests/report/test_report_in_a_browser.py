@@ -12,8 +12,8 @@ from PIL import Image
 from playwright.sync_api import expect
 from small_runs import small_run, squares
 
-from unbraid import runs
-from unbraid.data import from_arrays
+from unbraid import runs, train
+from unbraid.data import from_arrays, image_files
 from unbraid.report import datasets, write_report
 from unbraid.runs import Run
 
@@ -122,6 +122,46 @@ def test_a_dropped_file_is_too(opened: Opened, trained: Run) -> None:
     expect(opened.page.locator("#status")).to_have_text("Encoded dropped.png.")
     opened.settled()
     assert apart(opened.pixels(), decoded(trained, code(trained, image))) < SHADE
+
+
+@pytest.mark.parametrize("crop", ["centre", "pad"])
+def test_a_file_is_read_as_training_reads_it(open_page: Open, tmp_path: Path, crop: str) -> None:
+    """What is transparent shows white, and the picture is cut as those of the run were."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 64, 4), np.uint8).repeat(4, 1).repeat(4, 2)
+    pixels[:, :60, :, 3] = 0
+    for n, each in enumerate(pixels):
+        Image.fromarray(each).save(pictures / f"{n}.png")
+    options = {"size": 16, "crop": crop, "colour": "rgb", "model": "mlp", "width": 32, "steps": 2, "batch_size": 2}
+    train(data=str(pictures), out=tmp_path / "run", show_progress=False, **options)
+    opened = open_page(write_report([tmp_path / "run"], tmp_path / "page.html")).ready()
+    opened.page.set_input_files("#file", pictures / "0.png")
+    expect(opened.page.locator("#status")).to_have_text("Encoded 0.png.")
+    image = image_files.read(pictures / "0.png", size=16, crop=crop, channels=3).transpose(1, 2, 0) / 255
+    assert apart(opened.pixels("#original"), image) < 0.03  # by another filter
+
+
+def test_a_slider_reaches_a_code_beyond_those_of_the_data(open_page: Open, page_of_squares: Path, trained: Run) -> None:
+    opened = open_page(page_of_squares, permissions=["clipboard-read", "clipboard-write"]).ready()
+    sliders = opened.page.locator(".latent input")
+    ends = [float(slider.get_attribute("max")) for slider in sliders.all()]
+    opened.page.evaluate("Math.random = () => 0.99999")  # the prior's draw is 4.8 in each latent
+    opened.page.locator("#random").click()
+    opened.settled()
+    assert opened.code() == pytest.approx(4.8, abs=0.01)
+    assert all(
+        float(slider.get_attribute("max")) == max(5, end) for slider, end in zip(sliders.all(), ends, strict=True)
+    )
+    assert apart(opened.pixels(), decoded(trained, np.full(3, 4.7985))) < SHADE
+    opened.page.locator("#copy").click()
+    expect(opened.page.locator("#status")).to_contain_text("clipboard")
+    assert json.loads(opened.page.evaluate("navigator.clipboard.readText()")) == pytest.approx([4.7985] * 3, abs=1e-3)
+    chosen = int(opened.page.locator(".latent.chosen").get_attribute("data-latent"))
+    opened.page.keyboard.press("ArrowLeft")
+    assert opened.code()[chosen] == pytest.approx(4.7, abs=0.011)
+    opened.page.locator("#gallery button").nth(2).click()
+    assert [float(slider.get_attribute("max")) for slider in sliders.all()] == ends
 
 
 def test_what_is_no_image_is_refused_with_a_sentence(opened: Opened) -> None:

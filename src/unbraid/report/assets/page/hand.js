@@ -3,9 +3,10 @@
 const hand = {
   run: null,
   z: new Float32Array(0),
+  reach: [], // [low, high] of each latent's slider
   start: { code: new Float32Array(0), image: null, name: "" }, // what `reset` goes back to
   chosen: 0, // the latent that arrow keys and buttons act on
-  changed: new EventTarget(), // "code" whenever z moves, "start", "chosen"
+  changed: new EventTarget(), // "code" whenever z moves, "reach", "start", "chosen"
 };
 
 const tell = (what) => hand.changed.dispatchEvent(new Event(what));
@@ -18,12 +19,23 @@ function moveLatent(latent, value) {
 
 function moveTo(code) {
   hand.z.set(code);
+  widen(code);
   tell("code");
+}
+
+/** Sliders reach what they are to show: a code beyond the ends of the data's would stand at the end, and not be so. */
+function widen(code) {
+  hand.reach = hand.reach.map(([low, high], latent) => [
+    Math.min(low, Math.floor(2 * code[latent]) / 2),
+    Math.max(high, Math.ceil(2 * code[latent]) / 2),
+  ]);
+  tell("reach");
 }
 
 /** Begins anew from this code; `image` [C * H * W] is what it was encoded from, if anything. */
 function startFrom(code, image, name) {
   hand.start = { code: Float32Array.from(code), image, name };
+  hand.reach = hand.run.view.range;
   tell("start");
   moveTo(code);
 }

@@ -22,15 +22,16 @@ function picture(image, shape, label) {
   return canvas;
 }
 
-/** Whatever can be drawn, cut to the middle and resized to the net's input, as numbers [C * H * W]. */
-function pixelsOf(source, [channels, height, width], { x = 0, y = 0, w = source.width, h = source.height } = {}) {
+/** Whatever can be drawn, resized to the net's input, as numbers [C * H * W]: its middle, or all between white bars. */
+function pixelsOf(source, [channels, height, width], { x = 0, y = 0, w = source.width, h = source.height, bars } = {}) {
   const canvas = element("canvas", { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  const scale = Math.min(w / width, h / height);
+  const scale = (bars ? Math.max : Math.min)(w / width, h / height);
   const [cutWidth, cutHeight] = [width * scale, height * scale];
   context.imageSmoothingEnabled = scale !== 1;
   context.imageSmoothingQuality = "high";
-  context.fillRect(0, 0, width, height); // where the file is transparent
+  context.fillStyle = "white"; // where the file is transparent and beside it, as training has it
+  context.fillRect(0, 0, width, height);
   const [left, top] = [x + (w - cutWidth) / 2, y + (h - cutHeight) / 2];
   context.drawImage(source, left, top, cutWidth, cutHeight, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
@@ -53,10 +54,10 @@ async function spriteImages(address, count, shape) {
   return Array.from({ length: count }, (_, n) => pixelsOf(sheet, shape, { x: n * w, y: 0, w, h }));
 }
 
-/** An image file of the reader's own. */
-async function fileImage(file, shape) {
+/** An image file of the reader's own, as the pictures that the run was trained on were read. */
+async function fileImage(file, { imageShape, settings }) {
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-  return pixelsOf(bitmap, shape);
+  return pixelsOf(bitmap, imageShape, { bars: settings.crop === "pad" });
 }
 
 /** The picture on a canvas, `factor` times as large, every pixel a square. */

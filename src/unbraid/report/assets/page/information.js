@@ -63,14 +63,15 @@ function showFactor(view, latent, factor) {
       cell.setAttribute("aria-pressed", String(view.order[row] === latent && column === factor));
     }
   }
-  const [low, high] = view.range[latent];
+  const values = codes.map((code) => code[latent]);
+  const [low, high] = [Math.min(view.range[latent][0], ...values), Math.max(view.range[latent][1], ...values)];
   const thumbs = images.map((image, n) =>
     element(
       "button",
       {
         type: "button",
         class: "thumb level",
-        "aria-label": `start from ${name} ${labels[n]}, where z${latent} is ${decimal(codes[n][latent])}`,
+        "aria-label": `start from ${name} ${labels[n]}, where z${latent} is ${decimal(values[n])}`,
         onclick: () => {
           rest();
           startFrom(codes[n], image, `${name} ${labels[n]}`);
@@ -82,7 +83,7 @@ function showFactor(view, latent, factor) {
         { class: "level-track", "aria-hidden": "true" },
         element("span", {
           class: "level-dot",
-          "--at": `${100 * clamp((codes[n][latent] - low) / (high - low), 0, 1)}%`,
+          "--at": `${(100 * (values[n] - low)) / (high - low)}%`,
         }),
       ),
       thumbnail(image, hand.run.imageShape),

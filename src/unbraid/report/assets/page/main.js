@@ -55,6 +55,7 @@ async function showRun(index) {
   run.view = view;
   hand.run = run;
   hand.z = new Float32Array(run.latentDim);
+  hand.reach = view.range;
   hand.chosen = view.order[0];
   document.documentElement.style.setProperty("--aspect", run.imageShape ? run.imageShape[2] / run.imageShape[1] : 1);
   byId("run-name").textContent = run.name;

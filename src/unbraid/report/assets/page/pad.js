@@ -27,7 +27,7 @@ async function paintPad() {
   if (!run?.block || run.latentDim < 2) return;
   const mine = ++pad.stale;
   const key = padKey();
-  const [low, high] = [run.view.range[pad.x], run.view.range[pad.y]];
+  const [low, high] = [hand.reach[pad.x], hand.reach[pad.y]];
   const codes = [];
   for (let row = 0; row < PAD_CELLS; row++) {
     for (let column = 0; column < PAD_CELLS; column++) {
@@ -55,12 +55,14 @@ async function paintPad() {
 }
 
 /** What the pictures of the plane depend on. */
-const padKey = () =>
-  [hand.run.block, pad.x, pad.y, ...hand.z].map((v, n) => (n - 3 === pad.x || n - 3 === pad.y ? "" : v)).join();
+const padKey = () => {
+  const others = [...hand.z].map((value, latent) => (latent === pad.x || latent === pad.y ? "" : value));
+  return [hand.run.block, pad.x, pad.y, hand.reach[pad.x], hand.reach[pad.y], others].join();
+};
 
 function showPoint() {
   const { x, y } = pad;
-  const [rangeX, rangeY] = [hand.run.view.range[x], hand.run.view.range[y]];
+  const [rangeX, rangeY] = [hand.reach[x], hand.reach[y]];
   const share = (value, [low, high]) => clamp((value - low) / (high - low), 0, 1);
   const point = byId("pad-point");
   point.style.left = `${100 * share(hand.z[x], rangeX)}%`;
@@ -74,7 +76,7 @@ function showPoint() {
 
 function movePad(shareX, shareY) {
   rest();
-  const [x, y] = [hand.run.view.range[pad.x], hand.run.view.range[pad.y]];
+  const [x, y] = [hand.reach[pad.x], hand.reach[pad.y]];
   hand.z[pad.x] = x[0] + clamp(shareX, 0, 1) * (x[1] - x[0]);
   moveLatent(pad.y, y[1] - clamp(shareY, 0, 1) * (y[1] - y[0]));
 }
@@ -99,7 +101,7 @@ function padListeners() {
       [pad.x, step[0]],
       [pad.y, step[1]],
     ]) {
-      const [low, high] = hand.run.view.range[latent];
+      const [low, high] = hand.reach[latent];
       moveLatent(latent, clamp(hand.z[latent] + 0.1 * direction, low, high));
     }
   });

@@ -51,7 +51,7 @@ function sliderRow(view, latent) {
       element("input", {
         type: "range",
         id: `slider-${latent}`,
-        min: low,
+        min: low, // until the hand reaches further
         max: high,
         step: SLIDER_STEP,
         "aria-label": said.filter(Boolean).join(", "),
@@ -68,7 +68,7 @@ function sliderRow(view, latent) {
   );
 }
 
-/** Where the codes of the data lie, between the ends of the slider. */
+/** Where the codes of the data lie, between the ends of the slider; `showReach` moves them where it reaches further. */
 function histogram(counts) {
   const most = Math.max(...counts, 1);
   const points = counts.map((count, n) => `${n},${20 - (20 * count) / most} ${n + 1},${20 - (20 * count) / most}`);
@@ -77,6 +77,18 @@ function histogram(counts) {
     { viewBox: `0 0 ${counts.length} 20`, preserveAspectRatio: "none", "aria-hidden": "true" },
     drawing("polygon", { points: `0,20 ${points.join(" ")} ${counts.length},20` }),
   );
+}
+
+function showReach() {
+  for (const row of document.querySelectorAll("#sliders .latent")) {
+    const { latent } = row.dataset;
+    const [low, high] = hand.reach[latent];
+    Object.assign(row.querySelector("input"), { min: low, max: high });
+    const [from, to] = hand.run.view.range[latent];
+    const bars = hand.run.view.histogram?.[latent].length;
+    const place = (value) => (bars * (value - from)) / (to - from);
+    row.querySelector("svg")?.setAttribute("viewBox", `${place(low)} 0 ${place(high) - place(low)} 20`);
+  }
 }
 
 function showCode() {
@@ -99,6 +111,7 @@ function showChosen() {
   byId("gif-name").textContent = `z${hand.chosen}`;
 }
 
+on("reach", showReach);
 on("code", showCode);
 on("chosen", showChosen);
 
@@ -120,6 +133,6 @@ document.addEventListener("keydown", (event) => {
   if (!event.target.matches("body, .top button, #hand button, #information button, #factor button")) return;
   event.preventDefault();
   rest();
-  const [low, high] = hand.run.view.range[hand.chosen];
+  const [low, high] = hand.reach[hand.chosen];
   moveLatent(hand.chosen, clamp(hand.z[hand.chosen] + step * (event.shiftKey ? 0.5 : 0.1), low, high));
 });

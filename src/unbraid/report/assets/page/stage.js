@@ -53,7 +53,7 @@ async function openFile(file) {
   rest();
   const { run } = hand;
   try {
-    const image = await fileImage(file, run.imageShape);
+    const image = await fileImage(file, run);
     const code = await encode(run, image);
     if (run !== hand.run) return;
     startFrom(code, image, file.name);
@@ -120,12 +120,12 @@ const enlargement = (run) => Math.max(1, Math.round(512 / run.imageShape[2]));
 
 /** From the low end of a latent to the high one and back, gently at the turns: the value at a share of the round. */
 function sweep(latent, share) {
-  const [low, high] = hand.run.view.range[latent];
+  const [low, high] = hand.reach[latent];
   return (low + high) / 2 - ((high - low) / 2) * Math.cos(2 * Math.PI * share);
 }
 
 function animate(latent) {
-  const [low, high] = hand.run.view.range[latent];
+  const [low, high] = hand.reach[latent];
   const from = clamp(hand.z[latent], low, high); // the sweep begins where the slider stands
   const begin = Math.acos(1 - (2 * (from - low)) / (high - low)) / (2 * Math.PI);
   move((seconds) => moveLatent(latent, sweep(latent, begin + seconds / SWEEP_SECONDS)));
