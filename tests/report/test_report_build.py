@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 from small_runs import small_run, squares
 
 from unbraid import runs
@@ -167,6 +168,22 @@ def test_or_rises_over_images_that_there_are() -> None:
     for factor, levels in enumerate(datasets.levels(data)):
         values = data.factors(levels.indices)[:, factor]
         assert len(values) == 8 and (np.diff(values) >= 0).all() and values[-1] > 2 * values[0]
+
+
+def test_of_a_table_each_value_is_shown_once_by_its_word_or_number(tmp_path: Path) -> None:
+    """Among factors with fractions, none of which can be moved alone; a value of a factor may be rare."""
+    lines = ["path,colour,count,share"]
+    for n in range(40):
+        Image.fromarray(np.full((8, 8), 6 * n, np.uint8)).save(tmp_path / f"{n}.png")
+        lines.append(f"{n}.png,{'blue' if n == 17 else ['red', 'green'][n % 2]},{2 + n % 6},{n / 7}")
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    data = load(str(tmp_path / "table.csv"))
+    colour, count, share = datasets.levels(data)
+    assert colour.labels == ["blue", "green", "red"] and colour.indices[0] == 17
+    assert count.labels == ["2", "3", "4", "5", "6", "7"]
+    assert len(share.labels) == 8 and share.labels[-1] == "5.57"
+    labels = datasets.Shown.of(data).json()["gallery"]["labels"]
+    assert all(re.fullmatch(r"colour (red|green|blue), count [2-7], share [\d.]+", label) for label in labels)
 
 
 # ---- sources ----

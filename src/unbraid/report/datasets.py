@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 from PIL import Image
 
 from unbraid import randomness
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.types import Dataset
 
 _GALLERY = 24
 _LEVELS, _ALL_LEVELS = 8, 96  # images of one factor and of all, at most
+_WORD = 60  # characters of a value, at most
 _SAMPLE = 4_000  # images among which those of a factor are looked for, where it cannot be moved alone
 
 
@@ -45,8 +47,10 @@ def levels(dataset: Dataset) -> list[Levels]:
             found.append(_moved_alone(dataset, factor, name, size, count))
         except UnbraidError:  # no such images, or not one of each
             order = np.argsort(known[:, factor], kind="stable")
+            if size is not None:  # an image of each value
+                order = np.unique(known[:, factor], return_index=True)[1]
             picked = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
-            labels = [_number(value) for value in known[picked, factor]]
+            labels = [_said(dataset, factor, value) for value in known[picked, factor]]
             found.append(Levels(name, sample[picked], labels, "The other factors are as they happen to be."))
     return found
 
@@ -57,11 +61,17 @@ def _moved_alone(dataset: Dataset, factor: int, name: str, size: int | None, cou
     values = np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(np.int64))
     rows = np.tile([(each or 1) // 2 for each in dataset.factor_sizes], (len(values), 1))
     rows[:, factor] = values
-    return Levels(name, dataset.indices(rows), [_number(v) for v in values], "The other factors stay in their middle.")
+    labels = [_said(dataset, factor, value) for value in values]
+    return Levels(name, dataset.indices(rows), labels, "The other factors stay in their middle.")
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+def _said(dataset: Dataset, factor: int, value: float) -> str:
+    """A value of this factor: what its index stands for, where the data set knows."""
+    levels: Mapping[str, Sequence[str]] = getattr(dataset, "levels", {})
+    words = levels.get(dataset.factor_names[factor])
+    if words:
+        return printable(words[int(value)])[:_WORD]
+    return f"{value:.3g}" if dataset.factor_sizes[factor] is None else str(int(value))
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class Shown:
 
     def json(self) -> dict[str, Any]:
         names, rows = self.dataset.factor_names, self.dataset.factors(self.pictured)
-        labels = [", ".join(f"{n} {_number(v)}" for n, v in zip(names, row, strict=True)) for row in rows]
+        labels = [", ".join(f"{n} {_said(self.dataset, f, row[f])}" for f, n in enumerate(names)) for row in rows]
         return {
             "gallery": {"sprite": sprite(self.dataset.images(self.pictured)), "labels": labels},
             "factors": [

@@ -71,6 +71,7 @@ function showFactor(view, latent, factor) {
       {
         type: "button",
         class: "thumb level",
+        title: labels[n],
         "aria-label": `start from ${name} ${labels[n]}, where z${latent} is ${decimal(values[n])}`,
         onclick: () => {
           rest();
