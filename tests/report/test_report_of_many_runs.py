@@ -1,5 +1,6 @@
 """The page of a study: the table, the plot, and two models side by side."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -84,6 +85,62 @@ def test_any_result_stands_against_any_setting(opened: Opened) -> None:
     assert max(up) == up[0]  # the trained one has the least, and so stands lowest
     points.nth(2).dispatch_event("click")
     expect(opened.page.locator("h1")).to_have_text("c")
+
+
+def scored(folder: Path, **values: float) -> None:
+    metrics = {name: {"score": value, "parts": {}, "matrices": {}} for name, value in values.items()}
+    (folder / runs.SCORES).write_text(json.dumps({"seed": 0, "metrics": metrics}))
+
+
+def ticks(opened: Opened) -> list[str]:
+    return opened.page.locator("#scatter .tick text").all_text_contents()
+
+
+def shown_axes(opened: Opened) -> list[str]:
+    script = "select => select.selectedOptions[0].textContent"
+    return [opened.page.locator(f"#scatter-{axis}").evaluate(script) for axis in "yx"]
+
+
+def test_a_score_that_one_run_has_is_not_the_plot(open_page: Open, study: Path, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "study")
+    scored(tmp_path / "study" / "b", mig=0.01)
+    opened = open_page(write_report([tmp_path / "study"], tmp_path / "page.html", data=squares())).ready()
+    assert shown_axes(opened) == ["elbo", "beta"]
+    opened.page.select_option("#scatter-y", label="mig")
+    assert ticks(opened) == ["0.0", "0.5", "1.0"]
+    box, line = (opened.page.locator(f"#scatter {each}").first.bounding_box() for each in (".point", ".tick line"))
+    assert abs(box["y"] + box["height"] / 2 - line["y"]) < 6  # it stands a little above 0
+
+
+def test_a_score_that_all_have_is(open_page: Open, study: Path, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "study")
+    for n, name in enumerate("abc"):
+        scored(tmp_path / "study" / name, mig=0.1 * n, unsupervised=0.5 + 0.1 * n)
+    opened = open_page(write_report([tmp_path / "study"], tmp_path / "page.html", data=squares())).ready()
+    assert shown_axes(opened) == ["mig", "beta"]
+    assert ticks(opened)[0] == "0.00" and float(ticks(opened)[-1]) <= 0.2
+    expect(opened.page.locator("#scatter .axis").last).to_have_text("mig")
+    opened.page.select_option("#scatter-y", label="unsupervised")
+    expect(opened.page.locator("#scatter .axis").last).to_have_text("unsupervised (lower is better)")
+
+
+def test_the_table_shows_what_differs_and_the_rest_when_asked(open_page: Open, study: Path, tmp_path: Path) -> None:
+    """A setting that one run has and others lack does not differ; of a long one both ends are shown."""
+    shutil.copytree(study, tmp_path / "study")
+    for name, path in (("a", "/data/of-mine-and-others/first.npz"), ("b", "/data/of-mine-and-others/second.npz")):
+        config = tmp_path / "study" / name / runs.CONFIG
+        given = config.read_text()
+        assert "data: given" in given
+        config.write_text(given.replace("data: given", f"data: arrays\npath: {path}"))
+    opened = open_page(write_report([tmp_path / "study"], tmp_path / "page.html")).ready()
+    head = opened.page.locator("#runs thead button")
+    assert "width" not in head.all_inner_texts() and "path" in head.all_inner_texts()  # one net has a width
+    row = opened.page.locator("#runs tbody tr", has_text="first.npz")
+    expect(row.locator("td[title='/data/of-mine-and-others/first.npz']")).to_have_text("/data/o…hers/first.npz")
+    opened.page.locator("#all-settings").click()
+    assert {"width", "objective", "seed", "device"} <= set(head.all_inner_texts())
+    opened.page.locator("#all-settings").click()
+    assert "width" not in head.all_inner_texts()
 
 
 def test_the_same_image_through_two_models(opened: Opened, study: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from unbraid import files, runs
 from unbraid.config import GIVEN_DATA, Config
 from unbraid.errors import UnbraidError
-from unbraid.metrics import METRICS
+from unbraid.metrics import METRICS, OF_A_RUN, direction
 from unbraid.metrics.published import PUBLISHED
 from unbraid.progress import progress
 from unbraid.report.datasets import Shown
@@ -89,8 +89,8 @@ def build(
         "runs": [run.summary() for run in blocks],
         "omitted": omitted,
         "metrics": {
-            name: {"description": metric.description, "higher": metric.higher_is_better}
-            for name, metric in METRICS.items()
+            name: {"description": METRICS[name].description if name in METRICS else "", "direction": direction(name)}
+            for name in (*METRICS, *OF_A_RUN, "recon")
         },
         "published": {name: PUBLISHED[name] for name in trained_on if name in PUBLISHED},
     }

@@ -35,11 +35,12 @@ function showCurves(view) {
       series: [{ name: select.value, values: log[select.value] ?? [], colour: "var(--ink)" }],
     });
   select.onchange = other;
+  byId("curve-other-box").hidden = !others.length;
   if (others.length) other();
-  else fill(byId("curve-other"));
 }
 
-const varies = (values) => values.some((value) => value !== values[0] && value !== null);
+/** Whether there is anything to see; of a single row each value is. */
+const varies = (values) => values.some((value) => value !== null && (value !== values[0] || values.length === 1));
 
 /** Lines over steps, in a figure with a line of values that never changes its height. */
 function chart(place, { title, steps, series, logarithmic = false }) {
@@ -63,7 +64,7 @@ function chart(place, { title, steps, series, logarithmic = false }) {
   const all = series.flatMap(({ values }) => values.filter((value) => Number.isFinite(value))).map(transform);
   let [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 0];
   if (!logarithmic && low > 0 && low < 0.5 * high) low = 0;
-  if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
+  if (high - low < 1e-9) [low, high] = logarithmic ? [low - 0.5, high + 0.5] : ends([low]);
   let index = steps.length - 1;
   let marker = null;
   let dots = [];
@@ -87,7 +88,9 @@ function chart(place, { title, steps, series, logarithmic = false }) {
     const x = (step) => left + ((width - left - right) * (step - steps[0])) / Math.max(1, steps.at(-1) - steps[0]);
     const y = (value) => top + (height - top - bottom) * (1 - (transform(value) - low) / (high - low));
     place_ = { x, y };
-    const ticks = logarithmic ? decades(10 ** low, 10 ** high) : rounds(low, high, 4);
+    const ticks = logarithmic
+      ? decades(10 ** low, 10 ** high).map((value) => [value, brief(value)])
+      : lettered(rounds(low, high, 4));
     const stepTicks = rounds(steps[0], steps.at(-1), width / 80).filter(
       (step) => step >= steps[0] && step <= steps.at(-1),
     );
@@ -96,12 +99,12 @@ function chart(place, { title, steps, series, logarithmic = false }) {
     canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
     fill(
       canvas,
-      ticks.map((value) =>
+      ticks.map(([value, text]) =>
         drawing(
           "g",
           { class: "tick", transform: `translate(0 ${y(value)})` },
           drawing("line", { x1: left, x2: width - right }),
-          drawing("text", { x: left - 6, dy: "0.32em", "text-anchor": "end" }, brief(value)),
+          drawing("text", { x: left - 6, dy: "0.32em", "text-anchor": "end" }, text),
         ),
       ),
       stepTicks.map((step) =>
@@ -159,6 +162,14 @@ function rounds(low, high, count) {
   for (let n = Math.ceil(low / unit - 1e-9); n * unit <= high + 1e-9 * unit; n++)
     found.push(Number((n * unit).toPrecision(12)));
   return found;
+}
+
+/** Evenly spaced numbers with their texts, of as many digits as tell them apart. */
+function lettered(values) {
+  const digits = -Math.floor(Math.log10(Math.abs(values[1] - values[0])) + 1e-9);
+  const text = (value) =>
+    value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace("-", "−");
+  return values.map((value) => [value, digits >= 0 && digits <= 4 ? text(value) : brief(value)]);
 }
 
 /** 1, 2 and 5 of every power of ten between two numbers; round numbers where that is hardly any. */

@@ -5,22 +5,24 @@ function showScores(view) {
   const names = Object.keys(run.scores);
   byId("scores-empty").hidden = names.length > 0;
   byId("scores").hidden = !names.length;
+  const known = own(report.published, run.settings.data) ?? {};
   const rows = names.map((name) => {
     const { score, parts } = run.scores[name];
     const about = own(report.metrics, name);
-    const published = own(own(report.published, run.settings.data) ?? {}, name) ?? [];
+    const published = own(known, name) ?? [];
     const unit = [score, ...published.map(([, value]) => value)].every((value) => value >= 0 && value <= 1);
+    const best = !about || about.direction > 0; // at 1: of others a large value would look good on the line
     return element(
       "tr",
       {},
-      element("th", { scope: "row" }, name, about ? element("small", {}, about.description) : null),
+      element("th", { scope: "row" }, name, about?.description ? element("small", {}, about.description) : null),
       element(
         "td",
         { class: "number" },
         brief(score),
-        about && !about.higher ? element("small", {}, "lower is better") : null,
+        about?.direction < 0 ? element("small", {}, "lower is better") : null,
       ),
-      element("td", { class: "strip-cell" }, unit ? strip(score, published) : null),
+      element("td", { class: "strip-cell" }, unit && best ? strip(score, published) : null),
       element(
         "td",
         { class: "parts" },
@@ -30,8 +32,9 @@ function showScores(view) {
       ),
     );
   });
-  const head = ["metric", "score", "from 0 to 1, beside published scores", "parts"].map((name) =>
-    element("th", { scope: "col" }, name),
+  const beside = names.some((name) => own(known, name)) ? ", beside published scores" : "";
+  const head = ["metric", "score", `from 0 to 1, the best${beside}`, "parts"].map((name) =>
+    element("th", { scope: "col", class: name === "score" ? "number" : null }, name),
   );
   fill(byId("scores"), element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows));
 }
