@@ -338,6 +338,43 @@ def test_curves_tell_their_values(opened: Opened, trained: Run) -> None:
     assert opened.page.locator("#curve-kl .line").count() == 3
 
 
+def test_a_log_of_one_row_has_all_its_curves(open_page: Open, tmp_path: Path) -> None:
+    small_run("beta_vae", tmp_path / "run", log_every=40)
+    opened = open_page(write_report([tmp_path / "run"], tmp_path / "page.html", data=squares())).ready()
+    expect(opened.page.locator("#curve-choice")).to_have_value("elbo")
+    expect(opened.page.locator("#curve-other .readings")).to_contain_text("step 40")
+    ticks = opened.page.locator("#curve-other .tick text").all_text_contents()
+    assert len(set(ticks)) == len(ticks) > 1
+
+
+def test_a_score_of_which_less_is_better_is_on_no_line(open_page: Open, trained: Run, tmp_path: Path) -> None:
+    shutil.copytree(trained.path, tmp_path / "run")
+    scores = {
+        name: {"score": 0.675, "parts": {}, "matrices": {}}
+        for name in ("mig", "unsupervised", "reconstruction", "kl", "mine")
+    }
+    (tmp_path / "run" / runs.SCORES).write_text(json.dumps({"seed": 0, "metrics": scores}))
+    opened = open_page(write_report([tmp_path / "run"], tmp_path / "page.html", data=squares())).ready()
+    rows = opened.page.locator("#scores tbody tr").all()
+    assert [row.locator(".strip").count() for row in rows] == [1, 0, 0, 0, 1]
+    assert ["lower is better" in row.inner_text() for row in rows] == [False, True, True, False, False]
+    expect(opened.page.locator("#scores thead")).not_to_contain_text("published")  # there are none of squares
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_latents_in_no_use_are_one_or_many(open_page: Open, trained: Run, tmp_path: Path, closed: int) -> None:
+    shutil.copytree(trained.path, tmp_path / "run")
+    tensors, metadata = runs.load_tensors(tmp_path / "run" / runs.WEIGHTS)
+    (last,) = (name for name, each in tensors.items() if "encoder" in name and each.ndim == 2 and len(each) == 6)
+    tensors[last][:closed] = 0  # means come first, variances then
+    runs.save_tensors(tmp_path / "run" / runs.WEIGHTS, tensors, metadata)
+    opened = open_page(write_report([tmp_path / "run"], tmp_path / "page.html", data=squares())).ready()
+    idle = opened.page.locator(".unused")
+    idle.locator("summary").click()
+    said = {1: "It hardly depends on the image.", 2: "They hardly depend on the image."}[closed]
+    expect(idle.locator(".note")).to_have_text(said)
+
+
 def test_settings_and_versions_stand_on_the_page(opened: Opened, trained: Run) -> None:
     names, values = (opened.page.locator(f"#settings {tag}").all_inner_texts() for tag in ("dt", "dd"))
     shown = dict(zip(names, values, strict=True))
@@ -360,6 +397,9 @@ def test_nothing_is_wider_than_the_window(open_page: Open, page_of_squares: Path
     opened = open_page(page_of_squares, viewport={"width": width, "height": 900}).ready()
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
     assert opened.page.locator("#slider-0").bounding_box()["width"] > 150
+    opened.page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+    wide = "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"
+    assert opened.page.locator("dt, dd, pre").evaluate_all(wide) == []
 
 
 @pytest.mark.parametrize("width", [390, 1280])

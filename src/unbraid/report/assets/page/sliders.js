@@ -11,7 +11,7 @@ function showSliders(view) {
         "details",
         { class: "unused" },
         element("summary", {}, `${unused.length} unused latent${unused.length > 1 ? "s" : ""}`),
-        element("p", { class: "note" }, "They hardly depend on the image."),
+        element("p", { class: "note" }, `${unused.length > 1 ? "They hardly depend" : "It hardly depends"} on the image.`),
         unused,
       )
     : unused;
