@@ -1,5 +1,6 @@
 """The page of a study: the table, the plot, and two models side by side."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -141,6 +142,21 @@ def test_the_table_shows_what_differs_and_the_rest_when_asked(open_page: Open, s
     assert {"width", "objective", "seed", "device"} <= set(head.all_inner_texts())
     opened.page.locator("#all-settings").click()
     assert "width" not in head.all_inner_texts()
+
+
+def test_labels_of_a_narrow_plot_have_room(open_page: Open, study: Path, tmp_path: Path) -> None:
+    for n in range(9):
+        shutil.copytree(study / "c", tmp_path / "study" / str(n))
+        config = tmp_path / "study" / str(n) / runs.CONFIG
+        given = config.read_text()
+        config.write_text(given.replace("data: given", f"data: arrays\npath: /of-mine-and-others/number-{n}.npz"))
+    page = write_report([tmp_path / "study"], tmp_path / "page.html")
+    opened = open_page(page, viewport={"width": 390, "height": 900}).ready()
+    opened.page.select_option("#scatter-x", label="path")
+    boxes = [label.bounding_box() for label in opened.page.locator("#scatter .tick-text").all()]
+    assert len(boxes) >= 3
+    assert all(one["x"] + one["width"] < other["x"] for one, other in itertools.pairwise(boxes))
+    assert boxes[-1]["x"] + boxes[-1]["width"] <= 390
 
 
 def test_the_same_image_through_two_models(opened: Opened, study: Path) -> None:

@@ -212,7 +212,7 @@ const saidOf = ({ name, of, text }, run) => `${name} ${text(of(run))}`;
 const titleOf = ({ name, direction }) => (direction < 0 ? `${name} (lower is better)` : name);
 
 const CHARACTER = 9; // pixels, with some room
-const SHORTEST = 5; // characters of a label; where there is no room for them some are left out
+const SHORTEST = 10; // characters of a label; where there is no room for them some are left out
 
 /** A point a run. */
 function scatter(across, up) {
