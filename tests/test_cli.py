@@ -310,8 +310,10 @@ class TestRun:
         code, out, _ = said("score", trained, "--metrics", "irs", "--points", "300", "--json")
         assert code == 0 and runs.read_scores(trained)["points"] == 300
         assert json.loads(out)[str(trained)]["irs"]["score"] != scores["irs"]["score"]
-        before = json.loads((trained / runs.SCORES_BEFORE).read_text())
+        before = json.loads((trained / "scores-1.json").read_text())
         assert before["metrics"]["irs"]["score"] == scores["irs"]["score"], "nothing is lost"
+        assert said("score", trained, "--metrics", "irs", "--seed", "7")[0] == 0
+        assert json.loads((trained / "scores-2.json").read_text())["points"] == 300
         for points in ("-5", "1"):
             code, _, err = said("score", trained, "--points", points)
             assert code == 2 and f"points must be 0, which means every image, or a number from 10, not {points}" in err

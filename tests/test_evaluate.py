@@ -273,7 +273,7 @@ class TestScores:
         assert f"--factors {shape} {y} takes them of the others" in capsys.readouterr().err
         found = evaluate.score_run(run, factors=[shape, y])
         assert "infoe" in found and found["mig"].matrices["mutual_information"].shape == (oracle.config.latent_dim, 2)
-        assert runs.read_scores(oracle.path)["data"] == {"factors": f"{shape},{y}"}
+        assert runs.read_scores(oracle.path)["data"] == {"by_factors": [shape, y]}
         rep = evaluate.representation(run, mixed, factors=[y, shape])
         assert rep.factor_sizes == (6, 2) and rep.factors.dtype == np.int64
         assert np.array_equal(rep.factors, squares().factors(np.arange(72))[:, [2, 0]])

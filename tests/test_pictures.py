@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from small_runs import small_run, squares
 
-from unbraid import pictures, runs
+from unbraid import files, pictures, runs
 from unbraid.data import from_arrays, load
 from unbraid.errors import UnbraidError
 from unbraid.runs import Run
@@ -178,13 +178,29 @@ def test_scores_stand_by_number_where_statistics_do_not_say_which_latent_is_used
 def test_pictures_of_scores_go_when_the_scores_do(run: Run) -> None:
     write_scores(run, "mig", "sap")
     pictures.draw_scores(run)
-    (run.path / runs.FIGURES / "my own score.png").write_bytes(b"")
+    (run.path / runs.FIGURES / "score-of-mine-1.png").write_bytes(b"")
     write_scores(run, "mig")
     pictures.draw_scores(run)
-    assert drawn(run) == {"score-mig-mutual_information.png", "my own score.png"}
+    assert drawn(run) == {"score-mig-mutual_information.png", "score-of-mine-1.png"}
     write_scores(run, "mig", step=run.facts["step"] - 1)  # of before it trained on
     pictures.finish(run)
-    assert drawn(run) == ALWAYS | OF_FACTORS | OF_LATENTS | {"my own score.png"}
+    assert drawn(run) == ALWAYS | OF_FACTORS | OF_LATENTS | {"score-of-mine-1.png"}
+
+
+def test_scores_are_drawn_beside_damaged_statistics(run: Run) -> None:
+    write_scores(run, "mig")
+    (run.path / runs.STATISTICS).write_text("{")
+    pictures.draw_scores(run)
+    assert drawn(run) == {"score-mig-mutual_information.png"}
+
+
+@pytest.mark.parametrize("names", [["x" * 9999], "shape", [1], [["shape"]], None])
+def test_factors_that_are_none_of_the_data_name_no_columns(run: Run, names: object) -> None:
+    write_scores(run, "mig")
+    scores = runs.read_scores(run.path)
+    files.write_json(run.path / runs.SCORES, {**scores, "data": {runs.BY_FACTORS: names}})
+    pictures.draw_scores(run)
+    assert drawn(run) == {"score-mig-mutual_information.png"}
 
 
 def test_scores_of_another_hand_are_not_drawn_outside_the_run(run: Run) -> None:

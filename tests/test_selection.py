@@ -93,7 +93,9 @@ def test_where_no_seeds_can_agree_it_says_so(capsys: pytest.CaptureFixture[str])
     ranking = Ranking(["a", "b"], [3, 4], {c: [None, None] for c in criteria}, {"mig": [0.5, None]}, {})
     tables.show_ranking(ranking)
     printed = capsys.readouterr().out
-    assert "no ranking: UDR compares runs that differ in nothing but the seed" in printed and "best run" not in printed
+    assert (
+        "no ranking: UDR compares runs that differ in nothing but the seed" in printed and "Runs by UDR" not in printed
+    )
 
 
 def test_one_run_is_no_ranking(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 from unbraid import randomness, runs
 from unbraid.config import FITTED_LIKELIHOOD, GIVEN_DATA
 from unbraid.data import DATASETS
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.information import entropy, equal_width_bins, mutual_information
 from unbraid.metrics import METRICS, Result, choose, results
 from unbraid.probability import LIKELIHOODS, bernoulli_floor, kl_per_latent
@@ -257,8 +257,8 @@ def score_run(
 
     `metrics=None` takes every metric that applies but the slow ones, and those two alone where no factors are known;
     `factors` names those that count, by default all. Scores of earlier calls with the same seed, points, data and
-    factors stay in the file; another begins a new one, and the old is kept as scores-before.json. `points` images are
-    encoded, 0 means every one, of `dataset`, by default the one that the run was trained on. `data` names another: the
+    factors stay in the file; another begins a new one, and the old is kept beside it. `points` images are encoded,
+    0 means every one, of `dataset`, by default the one that the run was trained on. `data` names another: the
     settings in which it is another than that one. Raises UnbraidError where a score is NaN or infinite, once all others
     are written.
     """
@@ -271,9 +271,8 @@ def score_run(
     names = tuple(dict.fromkeys(factors)) or dataset.factor_names
     sizes = tuple(dataset.factor_sizes[dataset.factor_names.index(name)] for name in names)
     if factors and data is not None:
-        data = {**data, "factors": ",".join(names)}
-    if runs.read_scores(run.path).get("metrics") and not runs.scores_by(run.path, seed, points, data) and show:
-        print(f"other scores were there: they are kept as {runs.SCORES_BEFORE}", file=sys.stderr)  # noqa: T201
+        data = {**data, runs.BY_FACTORS: list(names)}
+    runs.read_scores(run.path)  # refuses a damaged file now rather than when all is done
     own: list[str] = list(_OF_A_RUN)
     others: list[str] | None = None if dataset.factor_names else []
     if metrics is not None:
@@ -295,7 +294,9 @@ def score_run(
             print(f"encoding took {encoded:.0f} s, {share:.0%} of the time", file=sys.stderr)  # noqa: T201
     found |= {name: _OF_A_RUN[name](run, dataset, seed, rep) for name in own}
     kept = {name: result for name, result in found.items() if result.finite}
-    runs.write_scores(run.path, kept, seed, points, run.facts.get("step"), data)
+    aside = runs.write_scores(run.path, kept, seed, points, run.facts.get("step"), data)
+    if aside is not None and show:
+        print(f"earlier scores, taken otherwise, are kept in {printable(str(aside))}", file=sys.stderr)  # noqa: T201
     if lost := ", ".join(name for name in found if name not in kept):
         raise UnbraidError(
             f"NaN or infinity came out of {lost}: all other scores are kept in {run.path / runs.SCORES}, so leave it "

@@ -10,6 +10,7 @@ import numpy as np
 
 from unbraid import evaluate, figures, randomness, runs
 from unbraid.errors import UnbraidError, printable
+from unbraid.metrics import METRICS, OF_A_RUN
 from unbraid.progress import progress
 from unbraid.runs import Run
 from unbraid.types import Dataset
@@ -140,15 +141,14 @@ def draw_scores(run: Run, variance: np.ndarray | None = None, *, theme: str = "l
     made way for them.
     """
     scores = runs.read_scores(run.path)
-    chosen = scores.get("data")
-    chosen = chosen.get("factors") if isinstance(chosen, dict) else None  # those that it was scored by, not all
-    names = chosen.split(",") if isinstance(chosen, str) else run.data.factor_names
+    names = _scored_by(scores, run.data.factor_names)
     count = run.model.latent_dim
     variance = _known_variance(run) if variance is None else variance
     order = list(range(count)) if variance is None else np.argsort(variance, kind="stable").tolist()
     ordered = "" if variance is None else ", the most used latent first"
     drawn = set()
-    for metric, found in scores.get("metrics", {}).items():
+    of_factors = {name: found for name, found in scores.get("metrics", {}).items() if name not in OF_A_RUN}
+    for metric, found in of_factors.items():
         for kind, rows in found["matrices"].items():
             matrix = np.array(rows, float)
             name = f"{metric}_{kind}"  # a file's words become the name of a file
@@ -163,14 +163,22 @@ def draw_scores(run: Run, variance: np.ndarray | None = None, *, theme: str = "l
                 figures.save(figure, path)
                 drawn.add(path)
     for path in set(run.figure("").glob("score-*-*.png")) - drawn:
-        path.unlink()
+        if path.name.split("-")[1] in METRICS and path.is_file():  # one of ours
+            path.unlink(missing_ok=True)
+
+
+def _scored_by(scores: Mapping[str, Any], names: Sequence[str]) -> Sequence[str]:
+    """The factors that are the columns of the scores' matrices: all of `names`, or those that they were taken by."""
+    data = scores.get("data")
+    chosen = data.get(runs.BY_FACTORS) if isinstance(data, dict) else None
+    return chosen if isinstance(chosen, list) and all(name in names for name in chosen) else names
 
 
 def _known_variance(run: Run) -> np.ndarray | None:
     """The posterior variances [L] in the statistics of the run; None where it has none that fit."""
-    if not runs.has_statistics(run.path):
-        return None
     try:
+        if not runs.has_statistics(run.path):
+            return None
         variance = np.array(runs.read_statistics(run.path)["posterior_variance"], float)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -7,11 +7,14 @@ weights.safetensors      parameters of the finished run
 log.csv                  one row every `log_every` steps
 statistics.json          posterior variances, KL, what each latent follows
 tensorboard/  figures/  export/   scores.json   report.html
+scores-1.json, ...       earlier scores, by another seed, other points, factors or data
 error.json               why a run of a study failed, until it is tried again
 """
 
+import itertools
 import json
 import math
+import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -51,13 +54,12 @@ EXPORT = "export"
 REPORT = "report.html"
 STATISTICS = "statistics.json"
 SCORES = "scores.json"
-SCORES_BEFORE = "scores-before.json"  # by another seed, other points or data: minutes of work, so never just gone
 ERROR = "error.json"
 LOCK = ".lock"
 ASIDE = "set-aside"  # in the folder of a study: damaged runs, which it has done again
 _OURS = (
     *(CONFIG, FACTS, CHECKPOINT, WEIGHTS, LOG, TENSORBOARD, FIGURES, EXPORT, REPORT),
-    *(STATISTICS, SCORES, SCORES_BEFORE, ERROR, LOCK),
+    *(STATISTICS, SCORES, ERROR, LOCK),
 )
 
 # where a run is computed, how often it is saved and who else is told are not what it is
@@ -65,6 +67,8 @@ FREE_SETTINGS = ("device", "checkpoint_minutes", "logger")
 
 OWN_DATA: Mapping[str, Any] = MappingProxyType({})  # what scores are taken of: no setting other than in training
 
+
+BY_FACTORS = "by_factors"  # among what scores are taken of: names of factors, where not all count
 
 # bytes; what a run of ours writes stays far below, and what is larger is not read
 _LARGEST_JSON = 4_000_000
@@ -275,16 +279,20 @@ def write_scores(
     points: int = 0,
     step: int | None = None,
     data: Mapping[str, Any] | None = OWN_DATA,
-) -> None:
-    """Adds `found` to the scores of the same seed, number of points and data; those of others become SCORES_BEFORE.
+) -> Path | None:
+    """Adds `found` to the scores of the same seed, number of points and data.
 
-    Nothing is written where `step`, that of the weights that were scored, is not the run's any more.
+    Those of others, minutes of work, go to a file of their own, scores-1.json, ..., which is returned. Nothing is
+    written where `step`, that of the weights that were scored, is not the run's any more.
     """
     if not _is_of_these_weights(path, {"step": step}):
-        return
-    metrics = scores_by(path, seed, points, data)
-    if not metrics and read_scores(path).get("metrics"):
-        (path / SCORES).replace(path / SCORES_BEFORE)
+        return None
+    metrics, others = scores_by(path, seed, points, data), read_scores(path)
+    aside = None
+    if not metrics and others.get("metrics"):
+        numbered = (path / f"scores-{number}.json" for number in itertools.count(1))
+        aside = next(file for file in numbered if not os.path.lexists(file))
+        files.write_json(aside, others)
     for name, result in found.items():
         kept = {key: matrix for key, matrix in result.matrices.items() if matrix.size <= _LARGEST_MATRIX}
         matrices = {key: matrix.tolist() for key, matrix in kept.items()}
@@ -292,6 +300,7 @@ def write_scores(
     named = None if data is None else dict(data)
     taken = {"seed": seed, "points": points, "step": step, "data": named, "unbraid": __version__}
     files.write_json(path / SCORES, {**taken, "metrics": metrics})
+    return aside
 
 
 def steps_done(path: Path) -> int:

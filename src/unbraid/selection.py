@@ -9,7 +9,7 @@ import numpy as np
 
 from unbraid import evaluate, runs
 from unbraid.config import Config
-from unbraid.errors import UnbraidError
+from unbraid.errors import UnbraidError, printable
 from unbraid.metrics import METRICS
 from unbraid.metrics.udr import udr
 from unbraid.progress import progress
@@ -102,7 +102,8 @@ def _without_copies(folders: list[Path], show: bool) -> list[Path]:
     for folder in folders:
         same = first.setdefault(_settings(runs.read_config(folder)), folder)
         if show and same != folder:
-            print(f"left out: {folder} has the settings and the seed of {same}", file=sys.stderr)  # noqa: T201
+            said = printable(f"left out: {folder} has the settings and the seed of {same}")
+            print(said, file=sys.stderr)  # noqa: T201
     return list(first.values())
 
 

@@ -230,9 +230,9 @@ def show_ranking(ranking: "Ranking") -> None:
     show(["run", *columns], rows, "Runs by UDR (agreement with other seeds; no labels used)" if agrees else "Runs")
     if not agrees:
         say("\nno ranking: UDR compares runs that differ in nothing but the seed, and there are no two of them")
-    if ranking.supervised and agrees:  # a row each: there are more metrics than a line has room for
+    if ranking.supervised:  # a row each: there are more metrics than a line has room for
         agreement = [
-            [metric, scores[0], *(row[metric] for row in ranking.agreement.values())]
+            [metric, scores[0] if agrees else None, *(row[metric] for row in ranking.agreement.values())]
             for metric, scores in ranking.supervised.items()
         ]
         print()  # noqa: T201

@@ -199,6 +199,11 @@ class TestTables:
         load(path, size=12)
         assert not capsys.readouterr().err
 
+    def test_a_cell_of_very_many_digits_is_looked_at_no_longer_than_others(self, folder: Path) -> None:
+        data_files.pictures(folder, 2)
+        path = table(folder / "t.csv", ["path", "dist"], ["000.png", "1" * 100_000 + "x"], ["001.png", "2"])
+        assert load(path, size=12).factor_sizes == (2,)
+
     def test_parquet_says_the_same(self, folder: Path) -> None:
         expected = data_files.pictures(folder, 3)
         columns = {"shape": ["b", "a", "b"], "path": ["002.png", "001.png", "000.png"], "lit": [True, False, True]}

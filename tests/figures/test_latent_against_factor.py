@@ -1,4 +1,5 @@
 import re
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from unbraid.errors import UnbraidError
 from unbraid.figures import latent_against_factor
 from unbraid.figures.style import LOOKS
 
+module = import_module("unbraid.figures.latent_against_factor")  # the function has the name too
 NAMES, SIZES = ["shape", "pos_x", "pos_y"], [3, 10, 12]
 
 
@@ -115,6 +117,19 @@ def test_of_values_without_room_the_ends_are_named_as_far_as_they_fit(sample) ->
             shown = label.get_text()
             assert "\n" not in shown and (shown == word or shown.endswith("…") or word == "a\nb")
     assert under(axes)[0] == "a\\nb"
+
+
+def test_long_words_are_measured_once_a_factor_not_once_a_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A width takes milliseconds: with every latent and every beginning of a word this took minutes."""
+    measured = []
+    real = module.text_width
+    monkeypatch.setattr(module, "text_width", lambda text, **how: measured.append(text) or real(text, **how))
+    module._width.cache_clear()
+    rng = np.random.default_rng(0)
+    codes, factors = rng.normal(size=(60, 6)), rng.integers(3, size=(60, 2))
+    words = {name: [f"{name}{place} " + "word" * 9 for place in range(3)] for name in "ab"}
+    latent_against_factor(codes, factors, ["a", "b"], [3, 3], levels=words)
+    assert len(measured) < 50
 
 
 def test_large_numbers_are_written_out() -> None:

@@ -6,7 +6,7 @@ import torch
 from metric_cases import GRID, SIZES, UNIT, rep
 
 from unbraid.errors import UnbraidError
-from unbraid.metrics import METRICS, mig, results, score
+from unbraid.metrics import METRICS, mig, results, score, validate
 from unbraid.metrics.validate import representation
 from unbraid.registry import parameters
 from unbraid.types import Representation
@@ -115,7 +115,7 @@ def test_every_option_is_taken_at_the_least_that_it_may_be(name: str) -> None:
     codes = UNIT + np.random.default_rng(0).normal(size=UNIT.shape)
     everything = representation(codes, GRID, logvar=np.full(codes.shape, -1.0))
     for option, known in parameters(METRICS[name].function).items():
-        least = {"bins": 2, "batch": 2, "limit": 0.1}.get(option, 1 if known.type is int else 0)
+        least, _ = validate._ENDS.get(option, (1 if known.type is int else 0, 0))
         found = results(everything, {name: {option: least}})[name]
         assert isinstance(found.score, float)
 

@@ -112,6 +112,8 @@ class TestFiles:
         write_json(out / folders.SUMMARY, {"a": "finished", "b": "finished", "c": "unfinished", "d": "unfinished"})
         assert main(["table", str(out)]) == 0
         assert capsys.readouterr().out.startswith("1 of the study still to begin\n")
+        write_json(out / folders.SUMMARY, {"a": "finished", "renamed": "finished", "d": "no disk"})
+        assert table.not_begun(out) == 0, "finished under another name, or failed before it had a folder"
 
     def test_what_cannot_be_kept_is_shown(self, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (out / folders.TABLE).mkdir()  # as little writable as in a study of somebody else's

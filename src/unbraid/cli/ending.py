@@ -3,6 +3,8 @@
 import sys
 from typing import Any
 
+from unbraid.errors import printable
+
 
 def finish(run: Any) -> None:
     """Statistics, figures and the table of latents of a trained run."""
@@ -18,4 +20,4 @@ def say_if_unfinished(run: Any, what: str) -> None:
     from unbraid import runs
 
     if at := runs.unfinished(run):
-        print(f"{run.path} is not finished: the {what} are of {at}", file=sys.stderr)
+        print(printable(f"{run.path} is not finished: the {what} are of {at}"), file=sys.stderr)

@@ -18,7 +18,7 @@ def score(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run_score)
     parser.epilog = (
         "`unbraid metrics` lists the metrics. Each run's scores are kept in its scores.json; where they are taken by\n"
-        "another seed, other points or factors, a new file begins, and the old becomes scores-before.json."
+        "another seed, other points or factors, a new file begins, and the old becomes scores-1.json, ..."
     )
 
 
@@ -39,7 +39,8 @@ def _run_score(chosen: argparse.Namespace) -> None:
         if not chosen.json:
             print(f"{path}")
             shown = {name: {"score": result.score, "parts": result.parts} for name, result in found.items()}
-            tables.show_scores(run.config.data, shown)
+            whole = not chosen.factors and not chosen.points  # as published scores are
+            tables.show_scores(run.config.data if whole else "", shown)
     if chosen.json:
         print(json.dumps(scored, indent=2))
 

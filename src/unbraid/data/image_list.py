@@ -28,7 +28,7 @@ _MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 2_000_000, 256, 12_000_000
 _LONGEST_NAME = 4096  # characters; no path is longer
 _MOST_LEVELS = 256  # values of a factor whose words are kept
 _DIGITS = 19  # of a whole number of 64 bits
-_LIKE_A_NUMBER = re.compile(r"\s*[+-]?\d*[.,]?\d+(e[+-]?\d+)?\s*", re.IGNORECASE)
+_LIKE_A_NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
 _CELL = 40  # characters of a cell that is quoted
 
 
@@ -189,7 +189,7 @@ def _factor(cells: list[Any], name: str, table: Path) -> tuple[np.ndarray, list[
         known = sorted({*words})
         places = {word: place for place, word in enumerate(known)}
         found = np.fromiter(map(places.__getitem__, words), np.int64, len(words))
-        alike = np.array([_LIKE_A_NUMBER.fullmatch(word) is not None for word in known])
+        alike = np.array([len(word) <= _CELL and _LIKE_A_NUMBER.fullmatch(word) is not None for word in known])
         count = int(alike[found].sum())
         if 2 * count > len(words):
             row, cell = next((row, cell) for row, cell in enumerate(words, 2) if not _is_number(cell))
@@ -205,7 +205,7 @@ def _tell(table: Path, name: str, row: int, cell: str, share: str) -> None:
     quoted = printable(cell)[:_CELL]
     hint = " (decimals take a point)" if "," in cell else ""
     print(  # noqa: T201
-        f'{table}: {printable(name)} is taken as words, as row {row} has "{quoted}"{hint}, '
+        f'{printable(str(table))}: {printable(name)} is taken as words, as row {row} has "{quoted}"{hint}, '
         f"though {share} cells look like numbers",
         file=sys.stderr,
     )

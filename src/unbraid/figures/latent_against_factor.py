@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,16 @@ def latent_against_factor(
         note = f"without {left_out} latent{'s' * (left_out > 1)} whose codes hardly vary" if left_out else ""
         figure, panels = _panels(known, len(shown), title, note, chosen)
         for name, factor in known.items():
-            for axes, latent, (mean, deviation) in zip(panels[name], shown, curves[name], strict=True):
+            column = panels[name]
+            for axes, latent, (mean, deviation) in zip(column, shown, curves[name], strict=True):
                 if factor.across:
                     _draw_map(axes, mean.reshape(-1, factor.across), limit, chosen)
                 else:
                     _draw_line(axes, factor, mean, deviation, limit, chosen.colour(latent), chosen)
+            if not factor.across:  # named once, in the last row: what fits takes long to find out
+                _name_values(column[-1], factor, curves[name][-1][0])
+                for axes in column[:-1]:
+                    axes.set_xticks(column[-1].get_xticks())
         _name(figure, panels, known, shown, limit, chosen)
         return figure
 
@@ -169,7 +175,6 @@ def _draw_line(
     axes.axhline(0, color=chosen.faint, linewidth=0.5, zorder=0)
     occurs = np.isfinite(mean)  # a gap would part the line, and leave nothing of one whose every other value is a gap
     x, mean, deviation = factor.values[occurs], mean[occurs], deviation[occurs]
-    names = [name for name, there in zip(factor.names, occurs, strict=True) if there]
     if len(x) <= _FEW:
         axes.errorbar(x, mean, deviation, color=colour, linewidth=0.8, marker="o", markersize=3, elinewidth=0.8)
     else:
@@ -180,12 +185,14 @@ def _draw_line(
     axes.set_ylim(-_REACH * limit, _REACH * limit)
     step = _round_step(limit)
     axes.set_yticks([-step, 0, step], [f"−{step:g}", "0", f"{step:g}"])
-    _name_values(axes, x, names)
     dress(axes, chosen)
 
 
-def _name_values(axes: Axes, x: np.ndarray, names: list[str]) -> None:
+def _name_values(axes: Axes, factor: _Factor, mean: np.ndarray) -> None:
     """Below the axis what few values stand for, all that there are; where they do not fit, those of the two ends."""
+    occurs = np.isfinite(mean)
+    x = factor.values[occurs]
+    names = [name for name, there in zip(factor.names, occurs, strict=True) if there]
     low, high = axes.get_xlim()
     scale = _WIDTH * DPI / (high - low)  # pixels
     if len(x) == 1:
@@ -217,9 +224,17 @@ def _fitting(text: str, room: float) -> str:
     """The text, or as much of it as there is room for in pixels."""
     if _width(text) <= room:
         return text
-    return next((short for n in range(len(text), 0, -1) if _width(short := f"{text[:n].rstrip()}…") <= room), "…")
+    fits, too_long = 0, len(text)  # characters; a width takes milliseconds to measure
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if _width(f"{text[:middle].rstrip()}…") <= room:
+            fits = middle
+        else:
+            too_long = middle
+    return f"{text[:fits].rstrip()}…"
 
 
+@lru_cache(maxsize=4096)
 def _width(text: str) -> float:
     return text_width(text, size=SMALL)
 

@@ -66,9 +66,8 @@ def name_line_ends(figure: Figure, axes: Axes, ends: Sequence[LineEnd], chosen: 
     room = axes.get_window_extent().height / points
     wanted = np.array([_height(axes, end.y) * room for end in ends])
     at_corner = ScaledTranslation(at, 0, axes.transAxes)  # type: ignore[arg-type]
-    corner = (
-        Affine2D().scale(1 / 72) + figure.dpi_scale_trans + at_corner
-    )  # points from where the lines end, at the foot
+    # points from where the lines end, at the foot
+    corner = Affine2D().scale(1 / 72) + figure.dpi_scale_trans + at_corner
     for name, end, start, old, new in zip(names, ends, starts, wanted, spread(wanted, _APART, room), strict=True):
         name.set_position((start, new))
         if start > _AWAY:

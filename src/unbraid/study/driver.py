@@ -70,7 +70,8 @@ def run_study(
                         for group, found in report.done.items():
                             errors |= dict(zip(numbers[group], found, strict=True))
                         if report.done:
-                            _write_summary(out, folders, errors)
+                            with suppress(OSError):  # such as a full disk, of which the end will tell
+                                _write_summary(out, folders, errors)
                         view([n for group in report.running for n in numbers[group]])
         for n, folder in enumerate(folders):
             if errors[n] is not None and folder.is_dir():  # a process that was killed could not write it

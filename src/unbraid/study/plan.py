@@ -68,7 +68,7 @@ def estimate(
                 disk += measured.folder + config.steps / config.log_every * measured.row
             checkpoint = max(checkpoint, measured.checkpoint)
             bar.advance()
-    lasting = seconds / jobs if here else None
+    lasting = seconds / jobs if here or not todo else None
     return Plan(cells, finished, groups, jobs, lasting, disk, disk + jobs * checkpoint, bool(study.scores))
 
 

@@ -38,7 +38,8 @@ def rows(folder: Path) -> list[Row]:
 
 def not_begun(folder: Path) -> int:
     """How many runs of the last study in `folder` have no folder yet."""
-    return len(_summary(folder).keys() - {path.name for path in run_folders(folder)})
+    waiting = {name for name, state in _summary(folder).items() if state == "unfinished"}
+    return len(waiting - {path.name for path in run_folders(folder)})
 
 
 def _kind(name: str) -> int:

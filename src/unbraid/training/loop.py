@@ -22,8 +22,11 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM ended a run between two steps; its checkpoint is written, and `how` one goes on is known."""
 
     def __init__(self, where: str, how: str) -> None:
-        super().__init__(f"{where}: {how}")
-        self.where = where
+        super().__init__(where, how)  # both, so that it passes from process to process
+        self.where, self.how = where, how
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.how}"
 
 
 class Member:

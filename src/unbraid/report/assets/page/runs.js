@@ -195,7 +195,8 @@ function scaleOf({ of, kind, text }) {
   const order = numbers ? (a, b) => a - b : (a, b) => String(a).localeCompare(String(b), "en", { numeric: true });
   different.sort(order);
   const at = (value) => (value == null ? null : different.indexOf(value));
-  return { low: -0.5, high: different.length - 0.5, at, ticks: () => different.map((value, n) => [n, text(value)]) };
+  const ticks = () => different.map((value, n) => [n, text(value)]);
+  return { low: -0.5, high: different.length - 0.5, at, ticks, words: !numbers };
 }
 
 /** Of an axis: those of the values, of a score from 0 to 1 those of its scale, of a single value some way round it. */
@@ -258,7 +259,7 @@ function scatter(across, up) {
             "g",
             { class: "tick", transform: `translate(0 ${y(value)})` },
             drawing("line", { x1: left, x2: width - right }),
-            drawing("text", { x: left - 6, dy: "0.32em", "text-anchor": "end" }, shortened(text, 7)),
+            drawing("text", { x: left - 6, dy: "0.32em", "text-anchor": "end" }, sy.words ? shortened(text, 7) : text),
           ),
         ),
       shown.map(([value, text]) =>
