@@ -16,7 +16,7 @@ _WORTH_IT = 1 << 14  # weights; a smaller product takes as long as the call
 def has_onednn() -> bool:
     """Whether it is quicker on this machine's CPU; of the machine alone, so that it gives the same bits every time."""
     return (
-        torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+        torch.backends.cpu.get_cpu_capability() == "AVX512"
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
@@ -27,7 +27,7 @@ class FastLinear(nn.Linear):
     along with themselves (models/fast_sequential.py).
 
     torch.mm goes to MKL, which on processors of other makers than its own keeps to AVX2, by kernels not made for them:
-    twice the time of oneDNN where they have AVX-512, elsewhere a tenth to a third more (docs/speed.md).
+    twice the time of oneDNN where they have AVX-512; where they have not, MKL is the quicker of the two (docs/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:
