@@ -27,7 +27,7 @@ class FastLinear(nn.Linear):
     along with themselves (models/fast_sequential.py).
 
     torch.mm goes to MKL, which on processors of other makers than its own keeps to AVX2, by kernels not made for them:
-    twice the time of oneDNN where they have AVX-512; where they have not, MKL is the quicker of the two (docs/speed.md).
+    twice the time of oneDNN where they have AVX-512. Where they have not, MKL is the quicker (docs/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:
