@@ -12,6 +12,7 @@ from PIL import Image
 
 from unbraid import load
 from unbraid.cli import main
+from unbraid.study import file, grid
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 README = EXAMPLES.parent / "README.md"
@@ -44,6 +45,15 @@ def test_own_images(run: Callable[[str], str], tmp_path: Path) -> None:
 def test_own_objective(run: Callable[[str], str]) -> None:
     found = re.search(r"'correlation': (\d\.\d+)", run("own_objective.py"))
     assert found is not None and 0.3 < float(found[1]) <= 1
+
+
+def test_beta_is_a_study_of_four_runs() -> None:
+    assert [cell.config.options["beta"] for cell in grid.cells(file.read(EXAMPLES / "beta.yaml"), "")] == [
+        0.5,
+        1,
+        4,
+        16,
+    ]
 
 
 def test_picture_folder(run: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
