@@ -11,6 +11,7 @@ from torch import nn
 
 from unbraid.models.acceleration import accelerate
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
+from unbraid.models.machine_code import lanes
 
 CONVOLUTIONS: list[tuple[Made, tuple[int, int]]] = [
     (lambda: down(1, 32, 4, 2, 1), (64, 64)),
@@ -288,13 +289,18 @@ def test_other_convolutions_stay_as_they_are() -> None:
     assert [type(layer) for layer in made] == kinds
 
 
+has_wide = pytest.mark.skipif(lanes() <= 8, reason="this processor has none but narrow vectors")
+NARROW = pytest.param({"ATEN_CPU_CAPABILITY": "avx2"}, marks=has_wide, id="narrower vectors")
+
+
 @needs_kernels
-@pytest.mark.parametrize("environment", [{}, {"ATEN_CPU_CAPABILITY": "avx2"}], ids=["as it is", "narrower vectors"])
+@pytest.mark.parametrize("environment", [pytest.param({}, id="as it is"), NARROW])
 def test_nothing_is_read_or_written_beyond_the_arrays(environment: dict[str, str]) -> None:
     run_python(str(Path(__file__).with_name("guarded_arrays.py")), **environment)
 
 
 @needs_kernels
+@has_wide
 def test_narrower_vectors_are_as_exact() -> None:
     chosen = "exact_as_torch_s and 2- and ELU"
     run_python("-m", "pytest", "-p", "no:cacheprovider", "-q", __file__, "-k", chosen, ATEN_CPU_CAPABILITY="avx2")
