@@ -34,7 +34,7 @@ def _load_data(chosen: argparse.Namespace) -> Any:
     from unbraid import config, data
 
     pairs = dict(option.partition("=")[::2] for option in chosen.options)
-    entry = chosen.name if chosen.name in data.DATASETS else data.at(chosen.name)[0]
+    entry, _ = data.at(chosen.name)
     check_options(pairs, parameters(data.DATASETS[entry].function), entry)
     resolved = config.resolve({**pairs, "data": chosen.name})
     return data.load(resolved.data, **resolved.section("data"))
