@@ -6,7 +6,7 @@ Each way runs in a process of its own, with one thread and with one a core, on t
 a second, since such machines change their speed from one minute to the next: a ratio is the median over the rounds.
 
 - ours: the trainer's own step, batches and noise included, and its parts apart;
-- plain: the same without our kernels (models/acceleration.py), but for Adam, without a tape (models/tape.py), and with
+- plain: the same without our kernels (models/acceleration.py), but for Adam, without a tape (kernels/tape.py), and with
   memory given back to the system;
 - eager: modules as they are in their plain layout, a DataLoader over single images, torch's default Adam;
 - eager_kept: the same with memory kept, as ours. Without, much of it goes back to the system and is got again in each

@@ -12,8 +12,9 @@ SOURCES = Path(__file__).parents[1] / "src" / "unbraid"
 # A file imports only from floors above its own line. Rooms of one line never import each other, but for the ground
 # floor, where circles alone are refused.
 FLOORS = (
-    "errors types registry schedules randomness files progress probability information optimizers adam muon processors "
-    "parquet",
+    "errors types registry schedules randomness files progress probability information processors parquet",
+    "kernels",
+    "optimizers",
     "data models objectives metrics figures",
     "config",
     "course",
@@ -26,7 +27,7 @@ FLOORS = (
     "__main__",
 )
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms.split()}
-ONLY_IN = {"llvmlite": {"models"}, "matplotlib": {"figures"}, "ray": {"study"}, "pickle": set()}
+ONLY_IN = {"llvmlite": {"kernels"}, "matplotlib": {"figures"}, "ray": {"study"}, "pickle": set()}
 
 Arrow = tuple[str, str]  # (importing file, imported module), both as paths from the package: "data/balls", "runs"
 

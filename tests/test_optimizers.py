@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from unbraid.adam import Adam
 from unbraid.optimizers import OPTIMIZERS
+from unbraid.optimizers.adam import Adam
 
 STEPS = 7
 Rule = Callable[[np.ndarray, np.ndarray, dict[str, np.ndarray], int, float], np.ndarray]

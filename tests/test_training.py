@@ -36,7 +36,7 @@ from unbraid import config as configs
 from unbraid import runs, training
 from unbraid.data import from_arrays
 from unbraid.errors import UnbraidError
-from unbraid.models import acceleration
+from unbraid.kernels import has_kernels
 from unbraid.objectives import OBJECTIVES, unfold
 from unbraid.randomness import fold
 from unbraid.training import Interrupted, Trainer, resume, train, train_many
@@ -609,7 +609,7 @@ class TestTrainsAsTold:
         images = run.reconstruct(squares().images(np.arange(3)))
         assert images.min() >= 0 and images.max() <= 1
 
-    @pytest.mark.skipif(not acceleration.has_kernels(), reason="no kernels for this processor")
+    @pytest.mark.skipif(not has_kernels(), reason="no kernels for this processor")
     def test_the_likelihood_is_that_of_a_kernel(self) -> None:
         made = trainer(likelihood="bernoulli")
         assert made.terms(made.inputs(0), made.hyper_at(0)).loss.isfinite()

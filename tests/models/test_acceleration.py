@@ -5,8 +5,9 @@ import torch
 from kernel_cases import Made, down, layer, needs_dense, needs_kernels, rng, run_python, up
 from torch import nn
 
+from unbraid.kernels import has_kernels
 from unbraid.models import ARCHITECTURES, build
-from unbraid.models.acceleration import accelerate, has_kernels
+from unbraid.models.acceleration import accelerate
 from unbraid.models.fast_linear import has_onednn
 
 
@@ -67,11 +68,12 @@ def test_where_there_are_no_kernels_layers_stay_as_they_are(missing: str) -> Non
     without = 'import sys; sys.modules["llvmlite"] = None' if missing == "llvmlite" else ""
     script = f"""
 {without}
+from unbraid import kernels
 from unbraid.models import acceleration, build
 net = build("balls_all_conv", (3, 32, 32), seed=0)
 kinds = [type(layer) for layer in net.modules()]
 acceleration.accelerate(net)
-assert not acceleration.has_kernels() and kinds == [type(layer) for layer in net.modules()]
+assert not kernels.has_kernels() and kinds == [type(layer) for layer in net.modules()]
 import unbraid.export.graph
 """
     run_python("-c", script, **({"ATEN_CPU_CAPABILITY": "default"} if missing == "processor" else {}))

@@ -9,9 +9,9 @@ import torch
 from kernel_cases import Made, accelerated, down, images, layer, needs_kernels, results, rng, run_python, up
 from torch import nn
 
+from unbraid.kernels.machine_code import lanes
 from unbraid.models.acceleration import accelerate
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
-from unbraid.models.machine_code import lanes
 
 CONVOLUTIONS: list[tuple[Made, tuple[int, int]]] = [
     (lambda: down(1, 32, 4, 2, 1), (64, 64)),

@@ -1,12 +1,11 @@
 """What is faster on a CPU than torch's choice: which, when, and put into a network or in place of a likelihood."""
 
 from collections.abc import Callable
-from functools import cache
-from importlib.util import find_spec
 
 from torch import Tensor, nn
 
 from unbraid import probability
+from unbraid.kernels import has_kernels
 from unbraid.models import fast_likelihood
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, fits
 from unbraid.models.fast_linear import FastLinear, has_onednn
@@ -15,16 +14,6 @@ from unbraid.models.fast_sequential import FastSequential
 _LIKELIHOODS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
     probability.bernoulli_nll: fast_likelihood.bernoulli_nll
 }
-
-
-@cache
-def has_kernels() -> bool:
-    """Whether kernels are compiled here: llvmlite is there, a processor whose vectors we know, and torch's threads."""
-    if find_spec("llvmlite") is None:  # it is installed where there are kernels for the processor
-        return False
-    from unbraid.models import machine_code
-
-    return machine_code.lanes() > 0
 
 
 def likelihood(nll: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from unbraid.models.exponential import expm1
-from unbraid.models.machine_code import Code
+from unbraid.kernels.exponential import expm1
+from unbraid.kernels.machine_code import Code
 
 
 def activated(code: Code, x: Any, activation: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from unbraid.models.transformed import holds_floats, is_plainly_run, with_floats
+from unbraid.kernels.transformed import holds_floats, is_plainly_run, with_floats
 
 if TYPE_CHECKING:
     from unbraid.models.chain_kernels import Chain
@@ -156,8 +156,8 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        from unbraid.kernels.machine_code import shares_of
         from unbraid.models.chain_kernels import backward_kernel, has_gradient
-        from unbraid.models.machine_code import shares_of
 
         # Arranged again, for hooks may have saved them in another way.
         chain, grad = ctx.chain, _arranged(with_floats(grad))
@@ -181,8 +181,8 @@ class _Chain(torch.autograd.Function):
 
 def _forward(x: Tensor, chain: "Chain", parameters: Sequence[Tensor], kept: bool) -> list[Tensor]:
     """What each layer makes, where anybody asks for it."""
+    from unbraid.kernels.machine_code import shares_of
     from unbraid.models.chain_kernels import forward_kernel, is_made
-    from unbraid.models.machine_code import shares_of
 
     x = _arranged(x)
     run, space = forward_kernel(chain, kept)

@@ -11,10 +11,10 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
+from unbraid.kernels.machine_code import Code, Kernel, Room, Share, Span, compiled
 from unbraid.models.convolution_kernels import ConvolutionBackward, ConvolutionForward
 from unbraid.models.convolution_sizes import Convolution
 from unbraid.models.dense_kernels import Dense, DenseBackward, DenseForward
-from unbraid.models.machine_code import Code, Kernel, Room, Share, Span, compiled
 
 _KERNELS = 256  # of each direction that are kept; burgess has four forward and two backward for one size of images
 

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
+from unbraid.kernels.machine_code import Code, Room, Share
 from unbraid.models.convolution_loops import dots, down, pad, sum_of_pixels, to_planes, up, weight_gradient
 from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, is_dotted, pixels_at_once
-from unbraid.models.machine_code import Code, Room, Share
 
 
 class _Way:

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from unbraid.kernels.machine_code import Code, lanes, registers, widths
 from unbraid.models.activation_loops import activated, through
 from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of, pixels_at_once, sums_at_once
-from unbraid.models.machine_code import Code, lanes, registers, widths
 
 
 def down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:

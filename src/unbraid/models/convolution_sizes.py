@@ -10,7 +10,7 @@ inputs or four at once: `fold` of them, whose weights lie interleaved.
 
 from dataclasses import dataclass
 
-from unbraid.models.machine_code import lanes, registers, widths
+from unbraid.kernels.machine_code import lanes, registers, widths
 
 _NARROW = 8  # channels of one pixel that fill enough of a vector
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from unbraid.kernels.machine_code import Code, Room, Share, Span, lanes
 from unbraid.models.activation_loops import activated, through
 from unbraid.models.dense_loops import PANEL, Matrix, multiply, of_matrix, turned
-from unbraid.models.machine_code import Code, Room, Share, Span, lanes
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from unbraid.models.machine_code import Code, Index, Span, lanes, registers, widths
+from unbraid.kernels.machine_code import Code, Index, Span, lanes, registers, widths
 
 _BLOCK = 256  # products that are summed by themselves, so that no sum is long
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from unbraid import probability
-from unbraid.models.transformed import holds_floats, is_plainly_run
+from unbraid.kernels.transformed import holds_floats, is_plainly_run
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
@@ -42,8 +42,8 @@ class _Bernoulli(torch.autograd.Function):
 
 
 def _nats(logits: Tensor, x: Tensor, slopes: Tensor | None) -> Tensor:
+    from unbraid.kernels.machine_code import shares_of
     from unbraid.models.likelihood_kernels import kernel
-    from unbraid.models.machine_code import shares_of
 
     nats = logits.new_empty(len(logits))
     run = kernel(logits[0].numel(), slopes is not None)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unbraid.models.transformed import holds_floats, is_plainly_run
+from unbraid.kernels.transformed import holds_floats, is_plainly_run
 
 _WORTH_IT = 1 << 14  # weights; a smaller product takes as long as the call
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from unbraid.models.exponential import exp
-from unbraid.models.machine_code import Code, Kernel, Span, compiled, widths
+from unbraid.kernels.exponential import exp
+from unbraid.kernels.machine_code import Code, Kernel, Span, compiled, widths
 
 _TERMS = 8  # of the series of log(1 + e); the next is below the error of a float
 _BLOCK = 1024  # pixels that are summed by themselves, so that no sum is long

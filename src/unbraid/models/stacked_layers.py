@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unbraid.kernels.transformed import transformed
 from unbraid.models import stacked_kernels
 from unbraid.models.activations import are_all_watched, followed, is_plain, with_activations
-from unbraid.models.transformed import transformed
 
 
 def stack_well(network: nn.Module) -> None:

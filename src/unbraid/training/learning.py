@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unbraid.models.tape import Tape
-from unbraid.models.transformed import is_plainly_run
+from unbraid.kernels.tape import Tape
+from unbraid.kernels.transformed import is_plainly_run
 from unbraid.types import Terms
 
 

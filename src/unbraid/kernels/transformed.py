@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from unbraid.models import tape
+from unbraid.kernels import tape
 
 _PLAIN = (nn.Parameter, Tensor)
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from unbraid.models.acceleration import accelerate, has_kernels
+from unbraid.kernels import has_kernels
+from unbraid.models.acceleration import accelerate
 from unbraid.models.fast_linear import has_onednn
 
 needs_dense = pytest.mark.skipif(not has_onednn(), reason="torch's own dense layers are as fast on this processor")

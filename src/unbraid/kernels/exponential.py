@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from unbraid.models.machine_code import Code
+from unbraid.kernels.machine_code import Code
 
 _SERIES = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)  # Taylor's; an error of 6e-9 up to ln(2) / 2
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4  # whose sum is ln(2); the first times an exponent is exact

@@ -7,8 +7,8 @@ import torch
 from kernel_cases import accelerated, down, filled, images, needs_kernels, rng
 from torch import Tensor, nn
 
-from unbraid.models import tape
-from unbraid.models.tape import Tape
+from unbraid.kernels import tape
+from unbraid.kernels.tape import Tape
 
 
 def added_to_a_constant(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from unbraid.adam import step_adam
+from unbraid.optimizers.adam import step_adam
 
 _ITERATIONS, _COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)  # Jordan's, which leave singular values within .7 and 1.2
 _AS_ADAM = 0.2  # the root mean square of a step of Adam's, in its learning rate (Liu 2025)

@@ -16,7 +16,7 @@ import torch
 from llvmlite import binding, ir
 from torch import Tensor
 
-from unbraid.models import tape
+from unbraid.kernels import tape
 
 FLOAT, POINTER = ir.FloatType(), ir.PointerType()
 _ZERO = ir.Constant(FLOAT, 0.0)
