@@ -24,7 +24,6 @@ _INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 Index = Any  # an int, or what LLVM will know as one
-Kernel = Callable[[int, int, Sequence[Tensor | None]], None]  # (images, shares, arrays; None where none is needed)
 _LINE = 16  # floats of a line of the cache
 
 
@@ -149,6 +148,14 @@ class Code:
     def scalar(self, pointer: Any) -> Any:
         return self.builder.load(pointer, typ=FLOAT, align=4)
 
+    def whole(self, pointer: Any, at: Index) -> Any:
+        """A number of an array of int64."""
+        place = self.builder.gep(pointer, [self.index(at)], source_etype=_INDEX)
+        return self.builder.load(place, typ=_INDEX)
+
+    def pointer(self, address: Any) -> Any:
+        return self.builder.inttoptr(address, POINTER)
+
     def spread(self, scalar: Any, width: int) -> Any:
         """A vector of one number."""
         nothing = ir.Constant(ir.VectorType(FLOAT, width), ir.Undefined)
@@ -183,6 +190,9 @@ class Code:
 
     def rounded(self, a: Any) -> Any:
         return self.builder.call(self._intrinsic("rint", a.type, 1), [a])
+
+    def root(self, a: Any) -> Any:
+        return self.builder.call(self._intrinsic("sqrt", a.type, 1), [a])
 
     def power_of_two(self, whole: Any) -> Any:
         """2 ** whole of a vector of whole floats between -126 and 127."""
@@ -253,7 +263,7 @@ def compiled(
     *,
     share_of_array: Mapping[int, int] | None = None,
     end: Callable[[Code, Share, Sequence[Any]], None] | None = None,
-) -> Kernel:
+) -> "Kernel":
     """A kernel that works on images in shares, each on a thread.
 
     A share runs `work(code, its images, arrays)` and, when all shares have, `end(code, share, arrays)`. A share is the
@@ -265,20 +275,27 @@ def compiled(
     module = ir.Module()
     module.triple = binding.get_default_triple()
     _write_body(module, arrays, work, share_of_array or {}, end)
-    engine = _compiled(module)
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
-    numbers = ctypes.c_int64 * (2 + arrays)
+    return Kernel(_compiled(module), arrays)
 
-    def run(images: int, shares: int, given: Sequence[Tensor | None]) -> None:
-        arguments = numbers(images, shares, *(0 if array is None else array.data_ptr() for array in given))
-        address = ctypes.addressof(arguments)
-        call(address, shares)
+
+class Kernel:
+    """What was compiled: a function over images, in shares, of arrays, each None where none is needed."""
+
+    def __init__(self, engine: binding.ExecutionEngine, arrays: int) -> None:
+        self._engine = engine  # it owns the code
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
+        self._numbers = ctypes.c_int64 * (2 + arrays)
+
+    def __call__(self, images: int, shares: int, arrays: Sequence[Tensor | None]) -> None:
+        again = self.bound(images, shares, arrays)
+        again()
         if writing := tape.running():
-            memory = [array.untyped_storage() for array in given if array is not None]
-            writing.kernel(partial(call, address, shares), arguments, engine, memory)
+            writing.kernel(again, self, [array.untyped_storage() for array in arrays if array is not None])
 
-    run.engine = engine  # type: ignore[attr-defined] # it owns the code
-    return run
+    def bound(self, images: int, shares: int, arrays: Sequence[Tensor | None]) -> Callable[[], None]:
+        """A call that can be made again and again, as long as somebody keeps the arrays and this kernel."""
+        addresses = (0 if array is None else array.data_ptr() for array in arrays)
+        return partial(self._call, self._numbers(images, shares, *addresses), shares)
 
 
 def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, end: Any) -> None:
@@ -289,13 +306,13 @@ def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, 
     code = Code(builder)
 
     def argument(number: int) -> Any:
-        return builder.load(builder.gep(body.args[0], [code.index(number)], source_etype=_INDEX), typ=_INDEX)
+        return code.whole(body.args[0], number)
 
     def asked(function: str) -> Any:
         return builder.sext(builder.call(_declared(module, function, _INT, []), []), _INDEX)
 
     images, shares = argument(0), argument(1)
-    pointers = [builder.inttoptr(argument(2 + number), POINTER) for number in range(arrays)]
+    pointers = [code.pointer(argument(2 + number)) for number in range(arrays)]
     thread, threads = asked("omp_get_thread_num"), asked("omp_get_num_threads")
     with code.loop(shares, thread, threads) as share:
         own = [*pointers]

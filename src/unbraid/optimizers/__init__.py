@@ -52,7 +52,7 @@ def muon(
     adam_eps: float = 1e-8,
 ) -> "Optimizer":
     """Jordan 2024: orthogonal steps for matrices and kernels, of the length that Adam's have; Adam for biases."""
-    from unbraid.optimizers.muon import Muon
+    from unbraid.optimizers.orthogonal import Muon
 
     return Muon(params, momentum=muon_momentum, betas=(adam_beta1, adam_beta2), eps=adam_eps)
 
@@ -66,11 +66,11 @@ def sgd(params: "Parameters", *, momentum: float = 0.0) -> "Optimizer":
 def _fused_adam(params: "Parameters", **options: Any) -> "Optimizer":
     from torch.optim import Adam, AdamW
 
-    from unbraid.optimizers import adam
+    from unbraid.optimizers.fast_adam import Adam as OnCPU
 
     params = list(params)
     if all(weight.device.type == "cpu" for weight in params):
-        return adam.Adam(params, **options)
+        return OnCPU(params, **options)
     return (AdamW if "weight_decay" in options else Adam)(params, lr=0.0, fused=True, **options)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,15 +28,22 @@ Objective = Callable[[Inputs, Mapping[str, Any]], Terms]  # (inputs, its numbers
 
 
 class Differentiated:
-    """Gives the weights of networks, in each step, the gradients of its loss; returns what it logs."""
+    """Gives the weights of networks, in each step, the gradients of its loss; returns what it logs.
+
+    Weights keep them until the next step.
+    """
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         self._weights = [weight for network in networks for weight in network.parameters()]
 
     def __call__(self, objective: Objective, inputs: Inputs, hyper: Mapping[str, float]) -> Logs:
-        return self._given(*self._differentiated(objective(inputs, hyper)))
+        self._given({}, [None] * len(self._weights))
+        return self._given(*self._differentiated(partial(objective, inputs, hyper)))
 
-    def _differentiated(self, terms: Terms) -> tuple[Logs, Gradients]:
+    def _differentiated(self, objective: Callable[[], Terms]) -> tuple[Logs, Gradients]:
+        for weight in self._weights:
+            weight.grad = None  # that of the step before
+        terms = objective()
         total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
         learning = [weight for weight in self._weights if weight.requires_grad]
         found = torch.autograd.grad(total, learning, allow_unused=True)
@@ -58,7 +66,7 @@ class Replayed(Differentiated):
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         super().__init__(networks)
-        self._place: Hashable = None  # what the tape is of
+        self._place: list[Hashable] = []  # what the tape is of
         self._recorded: tuple[Tape, list[Tensor], tuple[Logs, Gradients]] | None = None  # it, what it reads and makes
 
     @property
@@ -67,26 +75,33 @@ class Replayed(Differentiated):
         return self._recorded is not None
 
     def __call__(self, objective: Objective, inputs: Inputs, hyper: Mapping[str, float]) -> Logs:
-        numbers = torch.tensor([*hyper.values()], dtype=torch.float32)  # as floats they would stay what they are now
-        now = [numbers, inputs.x, inputs.noise, *([] if inputs.permutation is None else [inputs.permutation])]
+        now = [inputs.x, inputs.noise, *([] if inputs.permutation is None else [inputs.permutation])]
 
-        def made(given: Sequence[Tensor]) -> tuple[Logs, Gradients]:
-            numbers, *tensors = given
-            return self._differentiated(objective(Inputs(*tensors), dict(zip(hyper, numbers.unbind(), strict=True))))
+        def made(numbers: Tensor, *given: Tensor) -> tuple[Logs, Gradients]:  # as floats they would stay what they are
+            own = dict(zip(hyper, numbers.unbind(), strict=True))
+            return self._differentiated(partial(objective, Inputs(*given), own))
 
-        if not is_plainly_run():
-            return self._given(*made(now))
-        weights = ((weight.data_ptr(), weight.requires_grad) for weight in self._weights)
-        place = (torch.get_num_threads(), *((each.shape, each.stride(), each.dtype) for each in now), *weights)
-        if place != self._place:
-            self._place = self._recorded = None
-            self._recorded, self._place = _recorded(made, now), place
-        if self._recorded is None:
-            return self._given(*made(now))
-        tape, read, results = self._recorded
-        _fill(read, now)
-        tape.replay()
-        return self._given(*results)
+        if is_plainly_run():
+            place = [
+                torch.get_num_threads(),
+                *[(each.shape, each.stride(), each.dtype) for each in now],
+                *[weight.data_ptr() for weight in self._weights],
+                *[weight.requires_grad for weight in self._weights],
+            ]
+            if place != self._place:
+                self._place, self._recorded = [], None
+                self._recorded, self._place = _recorded(made, [_numbers(hyper), *now]), place
+            if self._recorded is not None:
+                tape, (numbers, *read), results = self._recorded
+                numbers.numpy()[:] = [*hyper.values()]
+                _fill(read, now)
+                tape.replay()
+                return self._given(*results)
+        return self._given(*made(_numbers(hyper), *now))
+
+
+def _numbers(hyper: Mapping[str, float]) -> Tensor:
+    return torch.tensor([*hyper.values()], dtype=torch.float32)
 
 
 def learns(networks: Collection[nn.Module], device: torch.device) -> Differentiated:
@@ -96,12 +111,12 @@ def learns(networks: Collection[nn.Module], device: torch.device) -> Differentia
 
 
 def _recorded(
-    made: Callable[[Sequence[Tensor]], tuple[Logs, Gradients]], now: Sequence[Tensor]
+    made: Callable[..., tuple[Logs, Gradients]], now: Sequence[Tensor]
 ) -> tuple[Tape, list[Tensor], tuple[Logs, Gradients]] | None:
     """(a tape of `made`, the tensors that it reads in place of `now`, those that it makes); None where it has none."""
     read = [tensor.clone() for tensor in now]
     with Tape() as tape:
-        results = made(read)
+        results = made(*read)
     if tape.refused:
         return None
     other = [each.roll(1, 0) if each.dtype == torch.int64 else 0.75 * each + 0.125 for each in now]
@@ -110,7 +125,7 @@ def _recorded(
         tape.replay()
     except Exception:  # torch's, of an operator that cannot be called so
         return None
-    (logs, gradients), (torchs_logs, torchs_gradients) = results, made(other)
+    (logs, gradients), (torchs_logs, torchs_gradients) = results, made(*other)
     pairs = [*((logs[name], torchs_logs[name]) for name in logs), *zip(gradients, torchs_gradients, strict=True)]
     return (tape, read, results) if all(_is_same(*pair) for pair in pairs) else None
 

@@ -138,6 +138,9 @@ class Stack:
                 step_along(optimizer, rate)
         else:
             self._update_each(rates)
+        for weights in self.stacked.values():  # for gradients are added to those that are there
+            for tensor in weights.values():
+                tensor.grad = None
         return logs
 
     def _update_each(self, rates: Sequence[Sequence[float | Tensor]]) -> None:
@@ -147,9 +150,6 @@ class Stack:
                     gradients = self.stacked[name][key].grad
                     parameter.grad = None if gradients is None else gradients[index]
             member.update(own)
-        for weights in self.stacked.values():
-            for tensor in weights.values():
-                tensor.grad = None
 
     def optimizers(self) -> list[Optimizer]:
         """Those that step the weights."""

@@ -115,7 +115,7 @@ class Trainer:
         return [schedules.at(lr, step) for _, lr in self.optimizers]
 
     def update(self, rates: Sequence[float | Tensor]) -> None:
-        """One step of every optimizer along the gradients that the parameters hold, which are then forgotten."""
+        """One step of every optimizer along the gradients that the parameters hold."""
         for (optimizer, _), rate in zip(self.optimizers, rates, strict=True):
             if self.config.clip:
                 torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip)
@@ -241,11 +241,10 @@ class Trainer:
 
 
 def step_along(optimizer: "Optimizer", rate: float | Tensor) -> None:
-    """One step of this length along the gradients that the parameters hold, which are then forgotten."""
+    """One step of this length along the gradients that the parameters hold."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
 
 
 def _source(config: Config) -> Hashable:

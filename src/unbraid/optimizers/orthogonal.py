@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from unbraid.optimizers.adam import step_adam
+from unbraid.optimizers.fast_adam import AdamStep
 
 _ITERATIONS, _COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)  # Jordan's, which leave singular values within .7 and 1.2
 _AS_ADAM = 0.2  # the root mean square of a step of Adam's, in its learning rate (Liu 2025)
@@ -22,15 +22,15 @@ class Muon(Optimizer):
 
     def __init__(self, params: Iterable[Tensor], *, momentum: float, betas: tuple[float, float], eps: float) -> None:
         super().__init__(params, {"lr": 0.0, "momentum": momentum, "betas": betas, "eps": eps})
+        self._steps = [AdamStep() for _ in self.param_groups]
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            given = [parameter for parameter in group["params"] if parameter.grad is not None]
-            for weight in given:
-                if weight.dim() > 1:
+        for group, step in zip(self.param_groups, self._steps, strict=True):
+            for weight in group["params"]:
+                if weight.dim() > 1 and weight.grad is not None:
                     self._step_matrix(weight, group["lr"], group["momentum"])
-            step_adam([parameter for parameter in given if parameter.dim() < 2], self.state, group, weight_decay=0.0)
+            step([weight for weight in group["params"] if weight.dim() < 2], self.state, group, weight_decay=0.0)
 
     def _step_matrix(self, weight: Tensor, lr: float, momentum: float) -> None:
         state, gradient = self.state[weight], weight.grad
