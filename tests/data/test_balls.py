@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from kernel_cases import needs_kernels
 
 from unbraid.data import load
 from unbraid.data.balls import _light
@@ -137,6 +138,19 @@ def test_the_way_of_accelerators_gives_the_same_light():
     light = _light(torch, torch.from_numpy(balls._pixels), torch.from_numpy(centres))
     assert light.dtype == torch.float32 and light.shape == (50, 1, 20, 20)
     np.testing.assert_allclose(light.numpy(), _light(np, balls._pixels, centres), rtol=1e-5, atol=1e-7)
+
+
+@needs_kernels
+@pytest.mark.parametrize(("n_balls", "size"), [(1, 4), (1, 32), (2, 21), (5, 64)])
+def test_a_kernel_gives_the_same_light(n_balls, size):
+    from unbraid.data.balls_kernel import drawn
+
+    balls = load("balls", n_balls=n_balls, size=size)
+    centres = balls.factors(np.arange(100, 130)).reshape(30, n_balls, 2).astype(np.float32)
+    light = drawn(torch.from_numpy(centres), size, box=10, radius=1.2)
+    assert light.dtype == torch.float32 and light.shape == (30, 1, size, size)
+    np.testing.assert_allclose(light.numpy(), _light(np, balls._pixels, centres), rtol=1e-4, atol=5e-6)
+    assert light.min() == 0 and light.max() <= 1
 
 
 def test_a_batch_is_consecutive_frames_of_one_simulation():

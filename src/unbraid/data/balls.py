@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unbraid.errors import UnbraidError
+from unbraid.kernels import has_kernels
 from unbraid.processors import sent
 from unbraid.randomness import numpy_generator
 from unbraid.types import Batches
@@ -118,8 +119,12 @@ class Balls:
             return kept[1][(row + frames) % _SIMULATED_AT_ONCE, frames] if self.shuffled else kept[1][row]
 
         if place.type == "cpu":
-            frames = np.arange(batch_size)  # below: done before torch has woken its threads
-            return lambda step: torch.from_numpy(_light(np, self._pixels, centres(step)))
+            frames = np.arange(batch_size)
+            if not has_kernels():
+                return lambda step: torch.from_numpy(_light(np, self._pixels, centres(step)))
+            from unbraid.data.balls_kernel import drawn
+
+            return lambda step: drawn(torch.from_numpy(centres(step)), self.size, box=BOX, radius=RADIUS)
         frames = torch.arange(batch_size, device=place)
         pixels = torch.from_numpy(self._pixels).to(place)
         return lambda step: _light(torch, pixels, centres(step))

@@ -7,7 +7,7 @@ from unbraid.kernels.machine_code import Code
 
 _SERIES = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)  # Taylor's; an error of 6e-9 up to ln(2) / 2
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4  # whose sum is ln(2); the first times an exponent is exact
-_LEAST = -87.0  # e to this is still a normal float
+LEAST = -87.0  # e to this is still a normal float
 
 
 def exp(code: Code, x: Any) -> Any:
@@ -29,7 +29,7 @@ def _parts(code: Code, x: Any) -> tuple[Any, Any]:
     def constant(value: float) -> Any:
         return code.constant(value, width)
 
-    x = code.select(x, ">", _LEAST, x, constant(_LEAST))  # also a NaN
+    x = code.select(x, ">", LEAST, x, constant(LEAST))  # also a NaN
     whole = code.rounded(builder.fmul(x, constant(1 / math.log(2))))
     rest = code.multiply_add(whole, constant(-_LN2_HIGH), x)
     rest = code.multiply_add(whole, constant(-_LN2_LOW), rest)

@@ -162,6 +162,12 @@ class Code:
         first = self.builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
         return self.builder.shuffle_vector(first, nothing, _ints(0, width))
 
+    def counted(self, first: Index, width: int, by: float) -> Any:
+        """first, first + by, first + 2 by ... as floats."""
+        start = self.builder.sitofp(self.index(first), FLOAT)
+        steps = ir.Constant(ir.VectorType(FLOAT, width), [by * number for number in range(width)])
+        return self.total(self.spread(start, width), steps)
+
     def picked(self, vector: Any, places: Sequence[int]) -> Any:
         """The vector of what stands at these places of another."""
         mask = ir.Constant(ir.VectorType(_INT, len(places)), list(places))

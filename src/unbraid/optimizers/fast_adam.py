@@ -65,17 +65,9 @@ class _Weights:
     def __init__(self, weights: Sequence[Tensor], state: Mapping[Tensor, dict[str, Any]]) -> None:
         self._weights, self._states = weights, [_begun(weight, state[weight]) for weight in weights]
         self._counts = _side_by_side(self._states)
-        self._rows: AdamRows | None = None
-        tensors = [
-            (weight, weight.grad, own["exp_avg"], own["exp_avg_sq"])
-            for weight, own in zip(weights, self._states, strict=True)
-            if weight.grad is not None
-        ]
-        if has_kernels() and all(map(_fits, tensors)):
-            from unbraid.kernels.adam_step import AdamRows
-
-            self._rows = AdamRows(tensors)
-            self._seen = self._counts.numpy()
+        self._rows = _rows(weights, self._states)
+        if self._rows is not None:
+            self._seen = self._counts.numpy()  # the same numbers, quicker to count with
             self._are_even = (self._seen == self._seen[0]).all()
 
     def step(self, group: Mapping[str, Any], weight_decay: float) -> None:
@@ -141,6 +133,20 @@ def _are_elements(steps: Sequence[Tensor], together: Tensor) -> bool:
     return together.shape == (len(steps),) and all(
         step._base is together and step.storage_offset() == place for step, place in zip(steps, places, strict=True)
     )
+
+
+def _rows(weights: Sequence[Tensor], states: Sequence[Mapping[str, Any]]) -> "AdamRows | None":
+    """For the kernel, where there is one for these."""
+    tensors = [
+        (weight, weight.grad, own["exp_avg"], own["exp_avg_sq"])
+        for weight, own in zip(weights, states, strict=True)
+        if weight.grad is not None
+    ]
+    if not has_kernels() or not all(map(_fits, tensors)):
+        return None
+    from unbraid.kernels.adam_step import AdamRows
+
+    return AdamRows(tensors)
 
 
 def _fits(tensors: tuple[Tensor, ...]) -> bool:
