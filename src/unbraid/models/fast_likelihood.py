@@ -13,18 +13,18 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
     """`probability.bernoulli_nll`, equal to it but for rounding; to be differentiated once, and for the logits."""
     known = holds_floats(logits) and holds_floats(x) and not x.requires_grad and is_plainly_run()
     fits = known and logits.shape == x.shape and logits.dim() == 4 and logits.numel() > 0
-    layout = _layout(logits) if fits else None
-    if layout is None:
+    if not fits:
         return probability.bernoulli_nll(logits, x)
-    x = x.contiguous(memory_format=layout)
+    layout = _layout(logits)
+    logits, x = (images.contiguous(memory_format=layout) for images in (logits, x))
     if torch.is_grad_enabled() and logits.requires_grad:
         return _Bernoulli.apply(logits, x)
     return _nats(logits, x, None)
 
 
-def _layout(images: Tensor) -> torch.memory_format | None:
-    layouts = torch.contiguous_format, torch.channels_last
-    return next((layout for layout in layouts if images.is_contiguous(memory_format=layout)), None)
+def _layout(images: Tensor) -> torch.memory_format:
+    is_channels_last = images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
+    return torch.channels_last if is_channels_last else torch.contiguous_format
 
 
 class _Bernoulli(torch.autograd.Function):

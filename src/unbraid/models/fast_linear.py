@@ -1,4 +1,4 @@
-"""Dense layers on the CPU: larger ones through oneDNN, which serves every maker's processors."""
+"""Dense layers on the CPU: larger ones through the library that is quicker, and laid out as it is quicker."""
 
 from functools import cache
 from typing import Any
@@ -27,11 +27,12 @@ class FastLinear(nn.Linear):
     along with themselves (models/fast_sequential.py).
 
     torch.mm goes to MKL, which on processors of other makers than its own keeps to AVX2, by kernels not made for them:
-    twice the time of oneDNN where they have AVX-512. Where they have not, MKL is the quicker (docs/speed.md).
+    twice the time of oneDNN where they have AVX-512. Where they have not, MKL is the quicker, and more so with the
+    images of a batch side by side, as columns; so that is how they lie from one such layer to the next (docs/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        is_worth_it = self.weight.numel() >= _WORTH_IT and has_onednn()
+        is_worth_it = self.weight.numel() >= _WORTH_IT
         if not is_worth_it or not is_plainly_run() or x.dim() != 2 or not all(map(holds_floats, (x, self.weight))):
             return F.linear(x, self.weight, self.bias)
         return _Linear.apply(x, self.weight, self.bias)
@@ -50,11 +51,19 @@ class _Linear(torch.autograd.Function):
         of_x, of_weight, of_bias = ctx.needs_input_grad
         return (
             product(grad, weight.t()) if of_x else None,
-            product(grad.t(), x.t()) if of_weight else None,
+            weight_gradient(grad, x) if of_weight else None,
             grad.sum(0) if of_bias else None,
         )
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [B, I], weight [O, I], bias [O] -> [B, O]"""
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    if has_onednn():
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    made = torch.mm(weight, x.t()) if bias is None else torch.addmm(bias[:, None], weight, x.t())
+    return made.t()
+
+
+def weight_gradient(gradient: Tensor, x: Tensor) -> Tensor:
+    """gradient [B, O], x [B, I] -> [O, I]"""
+    return product(gradient.t(), x.t()) if has_onednn() else torch.mm(gradient.t(), x)
