@@ -49,6 +49,7 @@ def test_a_replay_makes_of_other_numbers_what_torch_makes_of_them(name: str) -> 
         made = act(x)
         (slope,) = torch.autograd.grad(made.square().sum(), x)
     assert not written.refused
+    written.leave_constants([made, slope])
     for seed in (1, 2):
         anew = torch.randn(4, 6, generator=rng(seed)).requires_grad_()
         with torch.no_grad():
@@ -89,6 +90,32 @@ def test_only_the_innermost_mode_is_a_tape_that_runs() -> None:
     with Tape() as written:
         assert tape.running() is written
     assert tape.running() is None
+
+
+def constants_and_numbers(x: Tensor) -> Tensor:
+    scale = torch.arange(1, 7).float() / torch.full((6,), 4.0)
+    return x * scale + torch.ones_like(x)
+
+
+@pytest.mark.parametrize(
+    ("act", "entries"),
+    [
+        (constants_and_numbers, 2),  # a product and a sum
+        (lambda x: x.new_zeros(6).add_(1), 2),  # written twice: as it was after the first it must be again
+        (lambda x: torch.full((6,), 2.0) * x.new_ones(6), 1),  # handed out
+        (lambda x: torch.zeros_like(x) + x.sum(), 2),
+    ],
+)
+def test_constants_are_left_where_they_stand(act: Callable[[Tensor], Tensor], entries: int) -> None:
+    x = torch.randn(4, 6, generator=rng(0))
+    with Tape() as written:
+        made = act(x)
+    written.leave_constants([made])
+    assert len(written._program) == entries
+    x.add_(1)
+    made.fill_(7)
+    written.replay()
+    assert torch.equal(made, act(x))
 
 
 @needs_kernels

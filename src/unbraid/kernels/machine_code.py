@@ -296,7 +296,7 @@ class Kernel:
         again = self.bound(images, shares, arrays)
         again()
         if writing := tape.running():
-            writing.kernel(again, self, [array.untyped_storage() for array in arrays if array is not None])
+            writing.kernel(again, [array.detach() for array in arrays if array is not None], self)
 
     def bound(self, images: int, shares: int, arrays: Sequence[Tensor | None]) -> Callable[[], None]:
         """A call that can be made again and again, as long as somebody keeps the arrays and this kernel."""

@@ -5,19 +5,21 @@ the numbers do, and are the same in each step. So what is left to do are the ope
 the memory where it wrote the first time.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 _MOST_COPIED = 1 << 19  # elements of what an operator makes that is not told here where to write
 _MOST_BYTES = 1 << 28  # of memory that a tape keeps; where a step has more, Python is little of it
 
-_MAKERS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")  # memory, and nothing in it
+_MAKERS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}  # memory, and nothing in it
+_LIKE = {"ones_like", "zeros_like", "full_like", "new_ones", "new_zeros", "new_full"}  # read no number of a tensor
 _BEYOND_MEMORY = {  # operators drawn by chance, of sizes that hang on numbers, or that tell Python a number
     torch.Tag.nondeterministic_seeded,
     torch.Tag.data_dependent_output,
@@ -36,7 +38,9 @@ def _variants() -> dict[Any, tuple[Any, str]]:
         },
         "mean.dim": "mean.out",
         "mean.default": "mean.dtype_out",
+        "sum.default": "sum.out",
         "sum.dim_IntList": "sum.IntList_out",
+        "rsub.Scalar": "rsub.Scalar_out",
         "pow.Tensor_Scalar": "pow.Tensor_Scalar_out",
         "where.self": "where.self_out",
     }
@@ -64,6 +68,14 @@ def _operator(name: str) -> Any:
 _VARIANTS = _variants()
 
 
+class _Entry(NamedTuple):
+    act: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    reads: frozenset[int]  # storages
+    writes: frozenset[int]
+
+
 class Tape(TorchDispatchMode):
     """Writes down, while it is on, what torch's operators and our kernels do; `replay` does it again.
 
@@ -75,8 +87,8 @@ class Tape(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.refused = ""
-        self._program: list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any]]] = []
-        self._kept: list[Any] = []  # memory that kernels work on
+        self._program: list[_Entry] = []
+        self._kept: list[Any] = []  # what entries have written or work on
         self._bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -86,25 +98,42 @@ class Tape(TorchDispatchMode):
             self._write(func, *tree_map_only(Tensor, Tensor.detach, (args, kwargs, made)))  # without autograd's graph
         return made
 
-    def kernel(self, call: Callable[[], Any], *kept: Any) -> None:
-        """Writes down what torch knows nothing of; `kept` is what it works on."""
+    def kernel(self, call: Callable[[], Any], memory: Sequence[Tensor], *kept: Any) -> None:
+        """Writes down what torch knows nothing of, and reads and writes this memory; `kept` is what else it needs."""
         if not self.refused:
-            self._program.append((call, (), {}))
-            self._kept.append(kept)
+            self._program.append(_Entry(call, (), {}, _storages(memory), _storages(memory)))
+            self._kept.append((memory, kept))
 
     def replay(self) -> None:
-        for act, args, kwargs in self._program:
+        for act, args, kwargs, _, _ in self._program:
             act(*args, **kwargs)
+
+    def leave_constants(self, handed_out: Sequence[Tensor]) -> None:
+        """From now on replays no more what hangs on constants alone, for it stands where it stood; but for what is
+        handed out, since others may write there."""
+        writers = Counter(place for entry in self._program for place in entry.writes)
+        fixed = {place for place, count in writers.items() if count == 1} - _storages(handed_out)
+        constants, program = set[int](), []
+        for entry in self._program:
+            if entry.reads <= constants and entry.writes <= fixed:
+                constants |= entry.writes
+                self._kept.append(entry)
+            else:
+                program.append(entry)
+        self._program = program
 
     def _write(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any) -> None:
         results = [result for result in (made if isinstance(made, tuple | list) else [made]) if result is not None]
         if not _BEYOND_MEMORY.isdisjoint(func.tags) or not all(_has_memory(result) for result in results):
             self._refuse(func)
-        elif func is torch.ops.aten.lift_fresh.default:  # a constant, which somebody may add to
-            self._program.append((made.copy_, (made.clone(),), {}))
+            return
+        name = func.overloadpacket.__name__
+        reads = frozenset[int]() if name in _LIKE else _storages(tree_leaves((args, kwargs)))
+        if func is torch.ops.aten.lift_fresh.default:  # a constant, which somebody may add to
+            self._add(frozenset(), results, made.copy_, made.clone())
         elif any(_is_written(argument) for argument in func._schema.arguments):
             if all(_is_written(result) for result in func._schema.returns):
-                self._program.append((func, args, kwargs))
+                self._add(reads, results, func, *args, **kwargs)
             else:
                 self._refuse(func)
         elif not all(_is_seen_anew(result, args) for result in results):
@@ -113,12 +142,17 @@ class Tape(TorchDispatchMode):
                 self._refuse(func)
             elif func in _VARIANTS:
                 into, place = _VARIANTS[func]
-                self._program.append((into, args, {**kwargs, place: made}))
-            elif func.overloadpacket.__name__ not in _MAKERS:
+                self._add(reads, results, into, *args, **kwargs, **{place: made})
+            elif name not in _MAKERS:
                 if sum(result.numel() for result in results) <= _MOST_COPIED:
-                    self._program.append((partial(_copied, func, made), args, kwargs))
+                    self._add(reads, results, partial(_copied, func, made), *args, **kwargs)
                 else:
                     self._refuse(func)
+
+    def _add(
+        self, reads: frozenset[int], results: Sequence[Tensor], act: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> None:
+        self._program.append(_Entry(act, args, kwargs, reads, _storages(results)))
 
     def _refuse(self, func: Any) -> None:
         self.refused = str(func)
@@ -129,6 +163,10 @@ def running() -> Tape | None:
     """The tape that is on and sees what is done right now."""
     mode = _get_current_dispatch_mode()
     return mode if isinstance(mode, Tape) else None
+
+
+def _storages(values: Iterable[Any]) -> frozenset[int]:
+    return frozenset(value.untyped_storage().data_ptr() for value in values if _has_memory(value))
 
 
 def _has_memory(result: Any) -> bool:

@@ -119,13 +119,15 @@ def _recorded(
         results = made(*read)
     if tape.refused:
         return None
+    logs, gradients = results
+    tape.leave_constants([*logs.values(), *(gradient for gradient in gradients if gradient is not None)])
     other = [each.roll(1, 0) if each.dtype == torch.int64 else 0.75 * each + 0.125 for each in now]
     _fill(read, other)
     try:
         tape.replay()
     except Exception:  # torch's, of an operator that cannot be called so
         return None
-    (logs, gradients), (torchs_logs, torchs_gradients) = results, made(*other)
+    torchs_logs, torchs_gradients = made(*other)
     pairs = [*((logs[name], torchs_logs[name]) for name in logs), *zip(gradients, torchs_gradients, strict=True)]
     return (tape, read, results) if all(_is_same(*pair) for pair in pairs) else None
 
