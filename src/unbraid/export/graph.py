@@ -14,6 +14,7 @@ from torch import nn
 from unbraid.errors import UnbraidError
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
 from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_pixel_shuffle import FastPixelShuffle
 from unbraid.models.fast_sequential import FastSequential
 
 OPSET = 18
@@ -110,6 +111,7 @@ LAYERS: dict[type[nn.Module], Callable[[Graph, str, Any], str]] = {
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
     nn.PixelShuffle: _pixel_shuffle,
+    FastPixelShuffle: _pixel_shuffle,
     nn.ReLU: _relu,
     nn.ELU: _elu,
     nn.Tanh: lambda graph, name, layer: graph.add("Tanh", graph.value),

@@ -9,6 +9,7 @@ from unbraid.kernels import has_kernels
 from unbraid.models import fast_likelihood
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, fits
 from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_pixel_shuffle import FastPixelShuffle
 from unbraid.models.fast_sequential import FastSequential
 
 _LIKELIHOODS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
@@ -31,5 +32,7 @@ def accelerate(network: nn.Module) -> None:
             layer.__class__ = FastConv2d
         elif type(layer) is nn.ConvTranspose2d and kernels and fits(layer):
             layer.__class__ = FastConvTranspose2d
+        elif type(layer) is nn.PixelShuffle and kernels:
+            layer.__class__ = FastPixelShuffle
         elif type(layer) is nn.Sequential and kernels:
             layer.__class__ = FastSequential
