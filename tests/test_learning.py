@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from kernel_cases import needs_kernels
 from small_runs import COMMON, squares
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from unbraid.config import resolve
 from unbraid.objectives import OBJECTIVES
-from unbraid.training import Trainer
+from unbraid.training import Trainer, learning
 from unbraid.training.learning import Differentiated, Inputs, Replayed, learns
 from unbraid.types import Terms
 
 STEPS = 6
+
+
+@pytest.fixture(autouse=True)
+def soon_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "_WORTH_COMPILING", 3)
 
 
 def trainer(**values: Any) -> Trainer:
@@ -61,6 +67,26 @@ def test_a_replayed_run_is_the_plain_one_to_the_last_bit(objective: str, model: 
         plain.step(step)
     assert_replayed(ours)
     assert_same(ours, plain)
+
+
+@needs_kernels
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_kernels_that_are_wrong_are_not_used(is_wrong: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unbraid.kernels import pointwise
+
+    pointwise._kernel.cache_clear()
+    if is_wrong:
+        monkeypatch.setitem(pointwise._EMITTED, "mul", pointwise._EMITTED["add"])
+    ours, plain = both(objective="beta_vae", beta=3.25)
+    lengths = []
+    for step in range(STEPS):
+        ours.step(step)
+        plain.step(step)
+        assert isinstance(ours.learn, Replayed) and ours.learn._recorded is not None
+        lengths.append(len(ours.learn._recorded.tape.program))
+    assert_same(ours, plain)
+    assert (lengths[-1] < lengths[0]) is not is_wrong
+    pointwise._kernel.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_constants_are_left_where_they_stand(act: Callable[[Tensor], Tensor], en
     with Tape() as written:
         made = act(x)
     written.leave_constants([made])
-    assert len(written._program) == entries
+    assert len(written.program) == entries
     x.add_(1)
     made.fill_(7)
     written.replay()

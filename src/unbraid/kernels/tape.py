@@ -68,12 +68,13 @@ def _operator(name: str) -> Any:
 _VARIANTS = _variants()
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     act: Callable[..., Any]
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     reads: frozenset[int]  # storages
     writes: frozenset[int]
+    of: tuple[Any, Sequence[Any], Mapping[str, Any], Any] | None = None  # the operator it stands for, and its result
 
 
 class Tape(TorchDispatchMode):
@@ -81,14 +82,14 @@ class Tape(TorchDispatchMode):
 
     What they read then is what stands in the tensors that they were given, which are to be filled anew; what they make
     stands where it stood. So nothing may hang on a number that Python has seen. `refused` names what cannot be
-    replayed, and is "" where all that was seen can.
+    replayed, and is "" where all that was seen can. `program` is what is left to do; `kept` what it works on.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.refused = ""
-        self._program: list[_Entry] = []
-        self._kept: list[Any] = []  # what entries have written or work on
+        self.program: list[Entry] = []
+        self.kept: list[Any] = []
         self._bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -101,26 +102,26 @@ class Tape(TorchDispatchMode):
     def kernel(self, call: Callable[[], Any], memory: Sequence[Tensor], *kept: Any) -> None:
         """Writes down what torch knows nothing of, and reads and writes this memory; `kept` is what else it needs."""
         if not self.refused:
-            self._program.append(_Entry(call, (), {}, _storages(memory), _storages(memory)))
-            self._kept.append((memory, kept))
+            self.program.append(Entry(call, (), {}, _storages(memory), _storages(memory)))
+            self.kept.append((memory, kept))
 
     def replay(self) -> None:
-        for act, args, kwargs, _, _ in self._program:
+        for act, args, kwargs, *_ in self.program:
             act(*args, **kwargs)
 
     def leave_constants(self, handed_out: Sequence[Tensor]) -> None:
         """From now on replays no more what hangs on constants alone, for it stands where it stood; but for what is
         handed out, since others may write there."""
-        writers = Counter(place for entry in self._program for place in entry.writes)
+        writers = Counter(place for entry in self.program for place in entry.writes)
         fixed = {place for place, count in writers.items() if count == 1} - _storages(handed_out)
         constants, program = set[int](), []
-        for entry in self._program:
+        for entry in self.program:
             if entry.reads <= constants and entry.writes <= fixed:
                 constants |= entry.writes
-                self._kept.append(entry)
+                self.kept.append(entry)
             else:
                 program.append(entry)
-        self._program = program
+        self.program = program
 
     def _write(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], made: Any) -> None:
         results = [result for result in (made if isinstance(made, tuple | list) else [made]) if result is not None]
@@ -143,6 +144,7 @@ class Tape(TorchDispatchMode):
             elif func in _VARIANTS:
                 into, place = _VARIANTS[func]
                 self._add(reads, results, into, *args, **kwargs, **{place: made})
+                self.program[-1] = self.program[-1]._replace(of=(func, args, kwargs, made))
             elif name not in _MAKERS:
                 if sum(result.numel() for result in results) <= _MOST_COPIED:
                     self._add(reads, results, partial(_copied, func, made), *args, **kwargs)
@@ -152,11 +154,11 @@ class Tape(TorchDispatchMode):
     def _add(
         self, reads: frozenset[int], results: Sequence[Tensor], act: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> None:
-        self._program.append(_Entry(act, args, kwargs, reads, _storages(results)))
+        self.program.append(Entry(act, args, kwargs, reads, _storages(results)))
 
     def _refuse(self, func: Any) -> None:
         self.refused = str(func)
-        self._program, self._kept = [], []
+        self.program, self.kept = [], []
 
 
 def running() -> Tape | None:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unbraid.kernels import has_kernels
 from unbraid.kernels.tape import Tape
 from unbraid.kernels.transformed import is_plainly_run
 from unbraid.types import Terms
@@ -21,6 +22,8 @@ class Inputs:
     noise: Tensor  # [B, L]
     permutation: Tensor | None = None  # [B, L] int64, where there is a second network
 
+
+_WORTH_COMPILING = 200  # steps: shorter trainings are over sooner
 
 Logs = dict[str, Tensor]
 Gradients = list[Tensor | None]  # of each weight
@@ -67,7 +70,7 @@ class Replayed(Differentiated):
     def __init__(self, networks: Iterable[nn.Module]) -> None:
         super().__init__(networks)
         self._place: list[Hashable] = []  # what the tape is of
-        self._recorded: tuple[Tape, list[Tensor], tuple[Logs, Gradients]] | None = None  # it, what it reads and makes
+        self._recorded: _Recording | None = None
 
     @property
     def is_replayed(self) -> bool:
@@ -92,11 +95,7 @@ class Replayed(Differentiated):
                 self._place, self._recorded = [], None
                 self._recorded, self._place = _recorded(made, [_numbers(hyper), *now]), place
             if self._recorded is not None:
-                tape, (numbers, *read), results = self._recorded
-                numbers.numpy()[:] = [*hyper.values()]
-                _fill(read, now)
-                tape.replay()
-                return self._given(*results)
+                return self._given(*self._recorded.replay(made, [*hyper.values()], now))
         return self._given(*made(_numbers(hyper), *now))
 
 
@@ -110,10 +109,11 @@ def learns(networks: Collection[nn.Module], device: torch.device) -> Differentia
     return Differentiated(networks) if device.type != "cpu" or has_buffers else Replayed(networks)
 
 
-def _recorded(
-    made: Callable[..., tuple[Logs, Gradients]], now: Sequence[Tensor]
-) -> tuple[Tape, list[Tensor], tuple[Logs, Gradients]] | None:
-    """(a tape of `made`, the tensors that it reads in place of `now`, those that it makes); None where it has none."""
+Made = Callable[..., tuple[Logs, Gradients]]  # (the objective's numbers [n], inputs) -> logs and gradients
+
+
+def _recorded(made: Made, now: Sequence[Tensor]) -> "_Recording | None":
+    """A tape of `made`; None where it has none."""
     read = [tensor.clone() for tensor in now]
     with Tape() as tape:
         results = made(*read)
@@ -121,24 +121,47 @@ def _recorded(
         return None
     logs, gradients = results
     tape.leave_constants([*logs.values(), *(gradient for gradient in gradients if gradient is not None)])
-    other = [each.roll(1, 0) if each.dtype == torch.int64 else 0.75 * each + 0.125 for each in now]
-    _fill(read, other)
+    found = _Recording(tape, read, results)
     try:
-        tape.replay()
+        return found if found.is_right(made) else None
     except Exception:  # torch's, of an operator that cannot be called so
         return None
-    torchs_logs, torchs_gradients = made(*other)
-    pairs = [*((logs[name], torchs_logs[name]) for name in logs), *zip(gradients, torchs_gradients, strict=True)]
-    return (tape, read, results) if all(_is_same(*pair) for pair in pairs) else None
+
+
+@dataclass
+class _Recording:
+    tape: Tape
+    read: list[Tensor]  # in place of what `made` is given
+    results: tuple[Logs, Gradients]
+    replays: int = 0
+
+    def replay(self, made: Made, numbers: Sequence[float], now: Sequence[Tensor]) -> tuple[Logs, Gradients]:
+        self.replays += 1
+        if self.replays == _WORTH_COMPILING and has_kernels():
+            from unbraid.kernels import pointwise
+
+            before = pointwise.fuse(self.tape)
+            if not self.is_right(made):
+                self.tape.program = before
+        self.read[0].numpy()[:] = numbers
+        for place, tensor in zip(self.read[1:], now, strict=True):
+            place.copy_(tensor)
+        self.tape.replay()
+        return self.results
+
+    def is_right(self, made: Made) -> bool:
+        """Whether a replay makes of other numbers what torch makes of them, to the last bit."""
+        for place in self.read:
+            place.copy_(place.roll(1, 0) if place.dtype == torch.int64 else 0.75 * place + 0.125)
+        self.tape.replay()
+        logs, gradients = self.results
+        torchs_logs, torchs_gradients = made(*self.read)
+        pairs = [*((logs[name], torchs_logs[name]) for name in logs), *zip(gradients, torchs_gradients, strict=True)]
+        return all(_is_same(*pair) for pair in pairs)
 
 
 def _is_same(one: Tensor | None, other: Tensor | None) -> bool:
     return one is other if one is None or other is None else torch.equal(one, other)
-
-
-def _fill(places: Sequence[Tensor], tensors: Sequence[Tensor]) -> None:
-    for place, tensor in zip(places, tensors, strict=True):
-        place.copy_(tensor)
 
 
 def _apart(gradients: Sequence[Tensor | None], weights: Sequence[Tensor]) -> Gradients:

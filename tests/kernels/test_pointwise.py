@@ -1,0 +1,86 @@
+"""Operators in a row by one kernel: the bits of torch's, in fewer entries of a tape."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from kernel_cases import needs_kernels, rng
+from torch import Tensor
+
+from unbraid.kernels.tape import Tape
+
+pointwise = pytest.importorskip("unbraid.kernels.pointwise")
+pytestmark = needs_kernels
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=rng(seed))
+
+
+def written_over(x: Tensor, y: Tensor) -> Tensor:
+    """Reads what is written before at another place than its own number's."""
+    made = x * 2 + 1
+    return made.t() * 3 + made[0, 0] - made.sum(0)[:, None]
+
+
+FUSED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], tuple[int, ...], tuple[int, ...], int]] = {
+    "all operators": (
+        lambda x, y: ((2 * x + y - 3) * x / (y * y + 1) - (1 - x)) ** 2 / 7 + (-(x**3)) * torch.sqrt(y.square()),
+        (5, 7),
+        (5, 7),
+        1,
+    ),
+    "one operator": (lambda x, y: x + y, (5, 7), (5, 7), 1),
+    "no axis": (lambda x, y: x * y + x, (), (), 1),
+    "a number for all": (lambda x, y: (x - y) * y, (3, 50), (), 1),
+    "rows and columns": (lambda x, y: (x - y) * x + y, (6, 1, 10), (6, 10), 1),
+    "other shapes": (lambda x, y: (x * 2 + 1) * (y * 3 - 1), (4, 6), (6,), 1),
+    "what lies turned": (lambda x, y: x.t() * y + x.t(), (9, 4), (4, 9), 1),
+    "parts of another": (lambda x, y: x[:, :3] * x[:, 3:] + y[:, ::2], (8, 6), (8, 6), 1),
+    "many numbers in a row": (lambda x, y: (x + y) * x, (64, 1024), (64, 1024), 1),
+    "many that are no multiple": (lambda x, y: (x + y) * x, (17, 1031), (17, 1031), 1),
+    "many with many": (lambda x, y: (x[:, None] - y[None]) ** 2 * 0.5, (64, 10), (64, 10), 1),
+    "channels last": (
+        lambda x, y: (x.contiguous(memory_format=torch.channels_last) * y + y) * 2,
+        (16, 8, 16, 16),
+        (16, 1, 16, 16),
+        2,  # the first is a copy
+    ),
+    "an exponential between": (lambda x, y: (x * y + 1).exp() * y + 2, (4, 6), (4, 6), 3),
+    "reciprocals": (lambda x, y: torch.reciprocal(x * x + 1) + y, (4, 6), (4, 6), 1),
+    "powers that torch rounds": (lambda x, y: (x * y) ** 4 + x * y + 1, (4, 6), (4, 6), 3),
+    "weights of a sum": (lambda x, y: torch.add(x * 2, y, alpha=0.3) * 2 + 1, (4, 6), (4, 6), 3),
+    "what was written before": (written_over, (6, 6), (1,), 3),
+    "numbers of other kinds": (lambda x, y: (x * y + 1).double() * 2 + 1, (4, 6), (4, 6), 4),
+    "numbers no float can be": (lambda x, y: x * 1e300 * 0 + y, (4, 6), (4, 6), 2),
+}
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_a_kernel_has_the_bits_of_torch(threads: int, name: str) -> None:
+    act, *shapes, entries = FUSED[name]
+    x, y = (normal(*shape, seed=seed) for seed, shape in enumerate(shapes))
+    with Tape() as written:
+        made = act(x, y)
+    assert not written.refused
+    pointwise.fuse(written)
+    assert len(written.program) == entries
+    for seed in (5, 6):
+        x.copy_(normal(*x.shape, seed=seed))
+        y.copy_(normal(*y.shape, seed=seed + 10))
+        written.replay()
+        torch.testing.assert_close(made, act(x, y), rtol=0, atol=0, equal_nan=True)
+
+
+def test_what_is_alike_is_compiled_once() -> None:
+    def record() -> None:
+        x = normal(3, 11)
+        with Tape() as written:
+            x * 0.123456 + x
+        pointwise.fuse(written)
+
+    record()
+    before = pointwise._kernel.cache_info()
+    record()
+    after = pointwise._kernel.cache_info()
+    assert (after.hits, after.misses) == (before.hits + 1, before.misses)
