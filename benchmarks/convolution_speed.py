@@ -123,7 +123,7 @@ def main() -> None:
     memory_kept()
     records: dict[str, list[dict[str, Any]]] = {}
     with threads(cores()), denormals_flushed():
-        peak = max(train_speed.peaks(2.0).values())
+        peak = max(train_speed.speeds(train_speed.products(2.0), 0.5).values())
         for net in chosen.nets:
             print(net)
             found = layers(net, chosen.batch)
