@@ -12,9 +12,7 @@ from torch import nn
 
 from unbraid.kernels import has_kernels
 from unbraid.models.acceleration import accelerate
-from unbraid.models.fast_linear import has_onednn
 
-needs_dense = pytest.mark.skipif(not has_onednn(), reason="torch's own dense layers are as fast on this processor")
 needs_kernels = pytest.mark.skipif(not has_kernels(), reason="no kernels for this processor")
 
 
