@@ -1,5 +1,8 @@
 """Each optimizer against its paper's formula, in float64 and by hand."""
 
+import copy
+import gc
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -101,6 +104,36 @@ def test_adam_is_that_of_torch(name: str, torchs: type[torch.optim.Optimizer]) -
     for mine, others in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, others, rtol=1e-6, atol=1e-7)
     assert [float(optimizers[0].state[weight]["step"]) for weight in ours] == [STEPS, STEPS - 1, STEPS]
+
+
+@pytest.mark.parametrize("name", ["adam", "muon"])
+def test_a_state_that_is_loaded_takes_the_place_of_the_other(name: str) -> None:
+    """Also where the gradient is the same tensor as before."""
+    weight = torch.zeros(5, requires_grad=True)
+    optimizer = OPTIMIZERS[name]([weight])
+    weight.grad, optimizer.param_groups[0]["lr"] = torch.ones(5), 0.1
+    optimizer.step()
+    state, before = copy.deepcopy(optimizer.state_dict()), weight.detach().clone()
+    optimizer.step()
+    after = weight.detach().clone()
+    optimizer.load_state_dict(state)
+    with torch.no_grad():
+        weight.copy_(before)
+    optimizer.step()
+    assert torch.equal(weight, after) and optimizer.state[weight]["step"] == 2
+    other = copy.deepcopy(optimizer)
+    assert other.param_groups[0]["lr"] == 0.1
+
+
+def test_gradients_are_not_kept() -> None:
+    weight = torch.zeros(5, requires_grad=True)
+    optimizer, gradient = OPTIMIZERS["adam"]([weight]), torch.ones(5)
+    weight.grad, seen = gradient, weakref.ref(gradient)
+    optimizer.step()
+    weight.grad = None
+    del gradient
+    gc.collect()
+    assert seen() is None
 
 
 def test_counts_of_adam_lie_side_by_side() -> None:

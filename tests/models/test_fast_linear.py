@@ -1,4 +1,4 @@
-"""Dense layers by oneDNN, or by torch with images as columns, against torch's own, in float64 where it matters which of the two is nearer."""
+"""Dense layers, those by oneDNN too, against torch's, in float64 where it matters which of the two is nearer."""
 
 import pytest
 import torch

@@ -28,7 +28,10 @@ class Numbers(NamedTuple):
 
 
 class AdamRows:
-    """Weights, gradients, means and squares, of each four tensors of floats that lie alike in memory, without gaps."""
+    """Weights, gradients, means and squares, of each four tensors of floats that lie alike in memory, without gaps.
+
+    Gradients are to be kept by whoever asks for a step.
+    """
 
     def __init__(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> None:
         counts = [weight.numel() for weight, *_ in tensors]
@@ -42,7 +45,10 @@ class AdamRows:
         self._numbers = np.empty((shares, len(tensors), len(Numbers._fields)), np.float32)
         arrays = [torch.from_numpy(places), torch.from_numpy(self._numbers)]
         self._run = _kernel().bound(shares * len(tensors), shares, arrays)
-        self._kept = tensors, arrays  # the memory that it goes through
+        self._kept = (
+            arrays,
+            [(weight, mean, square) for weight, _, mean, square in tensors],
+        )  # not gradients
 
     def step(self, numbers: Sequence[float] | Sequence[Sequence[float]]) -> None:
         """Along the gradients as they are now, which is the step of torch's fused kernel but for rounding.

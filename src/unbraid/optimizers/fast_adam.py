@@ -2,6 +2,7 @@
 
 import math
 import operator
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ class Adam(Optimizer):
         super().__init__(params, {"lr": 0.0, "betas": betas, "eps": eps, "weight_decay": weight_decay})
         self._steps = [AdamStep() for _ in self.param_groups]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:  # also of a state that is loaded
+        super().__setstate__(state)
+        self._steps = [AdamStep() for _ in self.param_groups]
+
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group, step in zip(self.param_groups, self._steps, strict=True):
@@ -41,7 +46,7 @@ class AdamStep:
     """
 
     def __init__(self) -> None:
-        self._gradients: list[Tensor | None] = []
+        self._gradients: list[weakref.ref[Tensor] | None] = []  # nobody should keep them for this
         self._of: _Weights | None = None
 
     def __call__(
@@ -52,8 +57,10 @@ class AdamStep:
         weight_decay: float,
     ) -> None:
         gradients = [weight.grad for weight in weights]
-        if len(gradients) != len(self._gradients) or not all(map(operator.is_, gradients, self._gradients)):
-            self._gradients, found = gradients, [weight for weight in weights if weight.grad is not None]
+        before = [ref and ref() for ref in self._gradients]
+        if len(gradients) != len(before) or not all(map(operator.is_, gradients, before)):
+            self._gradients = [None if gradient is None else weakref.ref(gradient) for gradient in gradients]
+            found = [weight for weight in weights if weight.grad is not None]
             self._of = _Weights(found, state) if found else None
         if self._of is not None:
             self._of.step(group, weight_decay)

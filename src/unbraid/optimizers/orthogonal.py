@@ -1,6 +1,7 @@
 """Muon: momentum whose matrices are made orthogonal before they are a step, so that no direction is left behind."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,10 @@ class Muon(Optimizer):
 
     def __init__(self, params: Iterable[Tensor], *, momentum: float, betas: tuple[float, float], eps: float) -> None:
         super().__init__(params, {"lr": 0.0, "momentum": momentum, "betas": betas, "eps": eps})
+        self._steps = [AdamStep() for _ in self.param_groups]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # also of a state that is loaded
+        super().__setstate__(state)
         self._steps = [AdamStep() for _ in self.param_groups]
 
     @torch.no_grad()
