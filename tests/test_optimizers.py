@@ -125,6 +125,57 @@ def test_a_state_that_is_loaded_takes_the_place_of_the_other(name: str) -> None:
     assert other.param_groups[0]["lr"] == 0.1
 
 
+def stepped(change: Callable[[torch.optim.Optimizer, list[torch.Tensor]], None], ours: bool) -> list[torch.Tensor]:
+    """Two weights after two steps of Adam, and a third after what changes something."""
+    weights = [torch.linspace(-1, 1, 6).requires_grad_(), torch.ones(2, 3, requires_grad=True)]
+    optimizer = OPTIMIZERS["adam"](weights) if ours else torch.optim.Adam(weights, lr=0.0, fused=True)
+    optimizer.param_groups[0]["lr"] = 0.1
+    for number, weight in enumerate(weights):
+        weight.grad = torch.full_like(weight, number + 0.5)
+    optimizer.step()
+    optimizer.step()
+    change(optimizer, weights)
+    gc.collect()
+    optimizer.step()
+    return [weight.detach() for weight in weights]
+
+
+def moved(optimizer: torch.optim.Optimizer, weights: list[torch.Tensor]) -> None:
+    weights[0].data = weights[0].data.clone()
+
+
+def precise(optimizer: torch.optim.Optimizer, weights: list[torch.Tensor]) -> None:
+    weights[1].data, weights[1].grad = weights[1].data.double(), None
+
+
+def turned(optimizer: torch.optim.Optimizer, weights: list[torch.Tensor]) -> None:
+    weights[1].grad = torch.arange(6.0).view(3, 2).t()
+
+
+def one_more(optimizer: torch.optim.Optimizer, weights: list[torch.Tensor]) -> None:
+    weights.append(torch.ones(2, requires_grad=True))
+    weights[-1].grad = torch.ones(2)
+    optimizer.add_param_group({"params": weights[-1:], "lr": 0.2})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda optimizer, weights: optimizer.zero_grad(),
+        lambda optimizer, weights: setattr(weights[0], "grad", None),
+        lambda optimizer, weights: optimizer.state.clear(),
+        lambda optimizer, weights: optimizer.state[weights[1]].update(step=torch.tensor(9.0)),
+        moved,
+        precise,
+        turned,
+        one_more,
+    ],
+)
+def test_adam_sees_what_changed_between_steps(change: Callable[..., None]) -> None:
+    for mine, theirs in zip(stepped(change, ours=True), stepped(change, ours=False), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
+
+
 def test_gradients_are_not_kept() -> None:
     weight = torch.zeros(5, requires_grad=True)
     optimizer, gradient = OPTIMIZERS["adam"]([weight]), torch.ones(5)

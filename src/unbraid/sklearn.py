@@ -87,6 +87,7 @@ class Disentangler(TransformerMixin, BaseEstimator):
             if not trainer.is_finite():
                 raise UnbraidError("the loss stopped being a number: try a smaller lr, or settings={'clip': 1000}")
             trainer.prune()
+            trainer.model.zero_grad()
         # double precision, or the code of a row would depend on the rows beside it; accelerators are too slow at it
         self.config_ = trainer.config.flat()
         self.model_ = trainer.model.double() if device.type == "cpu" else trainer.model

@@ -97,6 +97,12 @@ def constants_and_numbers(x: Tensor) -> Tensor:
     return x * scale + torch.ones_like(x)
 
 
+def added_by_a_list(x: Tensor) -> Tensor:
+    total = torch.zeros(4, 6)
+    torch._foreach_add_([total], [x])  # says of no result that it is written
+    return total
+
+
 @pytest.mark.parametrize(
     ("act", "entries"),
     [
@@ -104,6 +110,7 @@ def constants_and_numbers(x: Tensor) -> Tensor:
         (lambda x: x.new_zeros(6).add_(1), 2),  # written twice: as it was after the first it must be again
         (lambda x: torch.full((6,), 2.0) * x.new_ones(6), 1),  # handed out
         (lambda x: torch.zeros_like(x) + x.sum(), 2),
+        (added_by_a_list, 2),
     ],
 )
 def test_constants_are_left_where_they_stand(act: Callable[[Tensor], Tensor], entries: int) -> None:

@@ -1,11 +1,14 @@
 """Dense layers, those by oneDNN too, against torch's, in float64 where it matters which of the two is nearer."""
 
+import copy
+
 import pytest
 import torch
-from kernel_cases import layer, rng
+from kernel_cases import accelerated, layer, rng
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from unbraid.kernels.tape import Tape
 from unbraid.models import fast_linear
 from unbraid.models.acceleration import accelerate
 from unbraid.models.fast_linear import FastLinear
@@ -17,16 +20,16 @@ def test_values_and_gradients_are_those_of_the_exact_product(shape: tuple[int, i
     x, gradient = torch.randn(batch, inputs, generator=rng(2)), torch.randn(batch, outputs, generator=rng(3))
     plain = layer(inputs, outputs)
     exact = layer(inputs, outputs).double()
-    ours = layer(inputs, outputs)
+    ours = nn.Sequential(layer(inputs, outputs))
     accelerate(ours)
-    assert type(ours) is FastLinear
+    assert type(ours[0]) is FastLinear
     results = []
-    for net, dtype in ((ours, torch.float32), (plain, torch.float32), (exact, torch.float64)):
+    for net, of, dtype in ((ours, ours[0], torch.float32), *((net, net, net.weight.dtype) for net in (plain, exact))):
         given = x.to(dtype).clone().requires_grad_()
         out = net(given)
         out.backward(gradient.to(dtype))
-        assert net.weight.grad is not None and net.bias.grad is not None and given.grad is not None
-        results.append([out.detach(), given.grad, net.weight.grad, net.bias.grad])
+        assert of.weight.grad is not None and of.bias.grad is not None and given.grad is not None
+        results.append([out.detach(), given.grad, of.weight.grad, of.bias.grad])
     for mine, torchs, true in zip(*results, strict=True):
         error, allowed = (mine - true).abs().max(), (torchs - true).abs().max()
         assert error <= 4 * allowed + 1e-5 * true.abs().max()
@@ -38,8 +41,26 @@ def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(fast_linear, "product", lambda *a: calls.append(1) or product(*a))
     net = nn.Sequential(layer(600, 500))
     accelerate(net)
-    net(torch.randn(5, 600, generator=rng(0))).sum().backward()
-    assert len(calls) == (2 if fast_linear.has_onednn() else 1)  # forward and the weights, not the gradient of x
+    x = torch.randn(5, 600, generator=rng(0))
+    with Tape() as written:
+        torch.autograd.grad(net(x).sum(), list(net.parameters()))
+    products = len(calls) + sum("mm" in str(entry.act) for entry in written.program)
+    assert products == 2  # forward and the weights: nobody asked for the gradient of x
+
+
+@pytest.mark.parametrize("act", [nn.LeakyReLU(0.1, inplace=True), nn.SiLU(inplace=True), nn.Tanh(), nn.Softmax(1)])
+@pytest.mark.parametrize("last", [layer(2000, 100), nn.Unflatten(1, (5, 20, 20)), nn.LayerNorm(2000), nn.Identity()])
+def test_what_comes_after_is_given_what_it_takes(act: nn.Module, last: nn.Module) -> None:
+    plain = nn.Sequential(layer(200, 2000), act, copy.deepcopy(last))
+    ours = accelerated(plain)
+    found = []
+    for net in (ours, plain):
+        x = torch.randn(7, 200, generator=rng(0)).requires_grad_()
+        y = net(x)
+        y.view(-1).backward(torch.randn(y.numel(), generator=rng(1)))  # as only rows that follow each other can be seen
+        found.append([y.detach(), x.grad, *(weight.grad for weight in net.parameters())])
+    for mine, theirs in zip(*found, strict=True):
+        assert mine.shape == theirs.shape and (mine - theirs).norm() <= 1e-4 * theirs.norm() + 1e-6
 
 
 def test_where_torch_looks_on_it_is_torch_s() -> None:

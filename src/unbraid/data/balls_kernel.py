@@ -15,7 +15,7 @@ def drawn(centres: Tensor, size: int, *, box: float, radius: float) -> Tensor:
     """float32 [N, 1, size, size] of balls at `centres` float32 [N, n_balls, 2]."""
     count, n_balls, _ = centres.shape
     images = torch.empty(count, 1, size, size)
-    _kernel(n_balls, size, box, radius)(count, shares_of(count), [centres, images])
+    _kernel(n_balls, size, box, radius)(count, shares_of(count), [centres.contiguous(), images])
     return images
 
 

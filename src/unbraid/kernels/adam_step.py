@@ -28,27 +28,31 @@ class Numbers(NamedTuple):
 
 
 class AdamRows:
-    """Weights, gradients, means and squares, of each four tensors of floats that lie alike in memory, without gaps.
+    """Weights, means and squares of gradients, of each three tensors of floats that lie alike in memory, without gaps.
 
-    Gradients are to be kept by whoever asks for a step.
+    Whoever asks for a step keeps the gradients, which are to lie so too.
     """
 
-    def __init__(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> None:
+    def __init__(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
         counts = [weight.numel() for weight, *_ in tensors]
         shares = torch.get_num_threads() if sum(counts) > _FEW else 1
-        places = np.empty((shares, len(tensors), 5), np.int64)  # four addresses, and how many numbers are there
+        # Four addresses, and how many numbers are there; of the gradient first how far within it.
+        self._places = np.empty((shares, len(tensors), 5), np.int64)
         for share in range(shares):
-            for row, (four, count) in enumerate(zip(tensors, counts, strict=True)):
+            for row, ((weight, mean, square), count) in enumerate(zip(tensors, counts, strict=True)):
                 first, stop = (count * number // shares // _LINE * _LINE for number in (share, share + 1))
                 stop = count if share + 1 == shares else stop
-                places[share, row] = *(tensor.data_ptr() + 4 * first for tensor in four), stop - first
+                addresses = (tensor.data_ptr() + 4 * first for tensor in (weight, mean, square))
+                self._places[share, row] = 4 * first, *addresses, stop - first
+        self._within = self._places[..., 0].copy()
         self._numbers = np.empty((shares, len(tensors), len(Numbers._fields)), np.float32)
-        arrays = [torch.from_numpy(places), torch.from_numpy(self._numbers)]
-        self._run = _kernel().bound(shares * len(tensors), shares, arrays)
-        self._kept = (
-            arrays,
-            [(weight, mean, square) for weight, _, mean, square in tensors],
-        )  # not gradients
+        self._kept = tensors
+        self._arrays = [torch.from_numpy(self._places), torch.from_numpy(self._numbers)]
+        self._run = _kernel().bound(shares * len(tensors), shares, self._arrays)
+
+    def turn_to(self, gradients: Sequence[int]) -> None:
+        """Addresses of the gradients to step along from now on."""
+        self._places[..., 0] = self._within + np.array(gradients, np.int64)
 
     def step(self, numbers: Sequence[float] | Sequence[Sequence[float]]) -> None:
         """Along the gradients as they are now, which is the step of torch's fused kernel but for rounding.
@@ -80,10 +84,10 @@ def _kernel() -> Kernel:
 def _step(code: Code, tensors: Sequence[Any], scalars: Numbers, at: Any, width: int) -> None:
     builder, own = code.builder, Numbers(*(code.spread(scalar, width) for scalar in scalars))
     places = [code.at(tensor, at) for tensor in tensors]
-    weight, gradient, mean, square = (code.load(place, width) for place in places)
+    gradient, weight, mean, square = (code.load(place, width) for place in places)
     mean = code.multiply_add(own.rate, builder.fsub(gradient, mean), mean)
     square = code.multiply_add(builder.fmul(own.rate_of_square, gradient), gradient, builder.fmul(square, own.beta))
     divisor = code.total(builder.fdiv(code.root(square), own.root), own.eps)
     weight = code.total(builder.fmul(weight, own.kept), builder.fdiv(builder.fmul(own.length, mean), divisor))
-    for value, place in zip((weight, mean, square), (places[0], *places[2:]), strict=True):
+    for value, place in zip((weight, mean, square), places[1:], strict=True):
         code.store(value, place)

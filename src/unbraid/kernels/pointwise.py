@@ -1,7 +1,7 @@
 """Operators on each number by itself, several in a row by one kernel, with the same bits as torch's.
 
-Those are the operators that IEEE 754 rounds exactly: sums, products, quotients, roots. Of exponentials and the like
-each library has its own.
+Those are sums, products and quotients, which IEEE 754 rounds exactly. Of exponentials each library has its own, and of
+roots too: MKL's are not exact.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch import Tensor
 from unbraid.kernels.machine_code import Code, Kernel, Span, compiled, shares_of
 from unbraid.kernels.tape import Entry, Tape
 
-_FEW = 1 << 14  # numbers that one thread is through with sooner than another wakes
+_FEW = 1 << 15  # numbers that torch too has one thread for; it may flush denormals where others do not
 _PARTS = 64  # of numbers in a row, where threads share them
 _KERNELS = 1024  # that are kept
 _LARGEST = torch.finfo(torch.float32).max
@@ -29,7 +29,6 @@ _NAMES: dict[Any, str] = {
     **dict.fromkeys([_aten.div.Tensor, _aten.div.Scalar], "div"),
     _aten.rsub.Scalar: "rsub",
     _aten.neg.default: "neg",
-    _aten.sqrt.default: "sqrt",
     _aten.reciprocal.default: "reciprocal",
 }
 _POWERS = {2: "square", 3: "cube"}  # that torch takes as products
@@ -40,7 +39,6 @@ _EMITTED: dict[str, Callable[..., Any]] = {
     "div": lambda code, a, b: code.builder.fdiv(a, b),
     "rsub": lambda code, a, b: code.builder.fsub(b, a),
     "neg": lambda code, a: code.builder.fneg(a),
-    "sqrt": lambda code, a: code.root(a),
     "reciprocal": lambda code, a: code.builder.fdiv(code.constant(1.0, a.type.count), a),
     "square": lambda code, a: code.builder.fmul(a, a),
     "cube": lambda code, a: code.builder.fmul(code.builder.fmul(a, a), a),
@@ -56,25 +54,25 @@ class Pointwise(NamedTuple):
     made: Tensor
 
 
-def fuse(tape: Tape) -> list[Entry]:
-    """Has kernels do such operators, those in a row together, from now on; returns the program as it was."""
-    before, tape.program = tape.program, []
-    points = [(entry, _point(entry)) for entry in before]
+def fused(tape: Tape) -> list[Entry]:
+    """Its program where kernels do such operators, those in a row together. What they need is kept by the tape."""
+    program: list[Entry] = []
+    points = [(entry, _point(entry)) for entry in tape.program]
     for are_known, run in groupby(points, lambda both: both[1] is not None):
         if not are_known:
-            tape.program += [entry for entry, _ in run]
+            program += [entry for entry, _ in run]
             continue
         for nests in _together([point for _, point in run if point is not None]):
             entries = [point.entry for nest in nests for point in nest.points]
             if len(entries) == 1:  # torch may do it
-                tape.program += entries
+                program += entries
                 continue
             call, kept = _bound(nests)
             reads = frozenset[int]().union(*(entry.reads for entry in entries))
             writes = frozenset[int]().union(*(entry.writes for entry in entries))
-            tape.program.append(Entry(call, (), {}, reads, writes))
+            program.append(Entry(call, (), {}, reads, writes))
             tape.kept.append(kept)
-    return before
+    return program
 
 
 def _together(points: Sequence[Pointwise]) -> Iterator[Sequence["_Nest"]]:
@@ -114,7 +112,8 @@ def _point(entry: Entry) -> Pointwise | None:
 def _is_known(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.is_cpu and value.dtype is torch.float32 and value.layout is torch.strided and not value.is_neg()
-    return type(value) in (int, float) and abs(value) <= _LARGEST
+    # Products with 0 or 1 LLVM leaves out, and with them that denormals are flushed.
+    return type(value) in (int, float) and abs(value) <= _LARGEST and float(value) == value and abs(value) not in (0, 1)
 
 
 _View = tuple[int, tuple[int, ...]]  # an address and the floats from one number to the next along each axis

@@ -132,9 +132,9 @@ class Tape(TorchDispatchMode):
         reads = frozenset[int]() if name in _LIKE else _storages(tree_leaves((args, kwargs)))
         if func is torch.ops.aten.lift_fresh.default:  # a constant, which somebody may add to
             self._add(frozenset(), results, made.copy_, made.clone())
-        elif any(_is_written(argument) for argument in func._schema.arguments):
+        elif written := _written(func, args, kwargs):
             if all(_is_written(result) for result in func._schema.returns):
-                self._add(reads, results, func, *args, **kwargs)
+                self._add(reads, written, func, *args, **kwargs)
             else:
                 self._refuse(func)
         elif not all(_is_seen_anew(result, args) for result in results):
@@ -173,6 +173,13 @@ def _storages(values: Iterable[Any]) -> frozenset[int]:
 
 def _has_memory(result: Any) -> bool:
     return isinstance(result, Tensor) and result.layout is torch.strided and not result._is_zerotensor()
+
+
+def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """The arguments that it writes to."""
+    named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)} | {**kwargs}
+    written = [argument.name for argument in func._schema.arguments if _is_written(argument)]
+    return tree_leaves([named[name] for name in written if name in named])
 
 
 def _is_written(argument: Any) -> bool:

@@ -8,7 +8,7 @@ from unbraid import probability
 from unbraid.kernels import has_kernels
 from unbraid.models import fast_likelihood
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d, fits
-from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_linear import FastLinear, has_onednn
 from unbraid.models.fast_pixel_shuffle import FastPixelShuffle
 from unbraid.models.fast_sequential import FastSequential
 
@@ -26,7 +26,7 @@ def accelerate(network: nn.Module) -> None:
     """Gives the layers of `network` that have one their faster kernel; the weights stay as they are."""
     kernels = has_kernels()
     for layer in network.modules():
-        if type(layer) is nn.Linear:
+        if type(layer) is nn.Linear and (kernels or has_onednn()):
             layer.__class__ = FastLinear
         elif type(layer) is nn.Conv2d and kernels and fits(layer):
             layer.__class__ = FastConv2d

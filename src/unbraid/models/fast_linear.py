@@ -28,14 +28,23 @@ class FastLinear(nn.Linear):
 
     torch.mm goes to MKL, which on processors of other makers than its own keeps to AVX2, by kernels not made for them:
     twice the time of oneDNN where they have AVX-512. Where they have not, MKL is the quicker, and more so with the
-    images of a batch side by side, as columns; so that is how they lie from one such layer to the next (docs/speed.md).
+    images of a batch side by side, as columns (docs/speed.md).
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        is_worth_it = self.weight.numel() >= _WORTH_IT
-        if not is_worth_it or not is_plainly_run() or x.dim() != 2 or not all(map(holds_floats, (x, self.weight))):
+        if not has_onednn() or not self._is_ours(x):
             return F.linear(x, self.weight, self.bias)
         return _Linear.apply(x, self.weight, self.bias)
+
+    def in_columns(self, x: Tensor) -> Tensor:
+        """The same, but it may lie turned in memory: for who knows that the next layer takes that."""
+        if has_onednn() or not self._is_ours(x):
+            return self.forward(x)
+        return _Columns.apply(x, self.weight, self.bias).t()
+
+    def _is_ours(self, x: Tensor) -> bool:
+        fits = self.weight.numel() >= _WORTH_IT and is_plainly_run() and x.dim() == 2
+        return fits and all(map(holds_floats, (x, self.weight)))
 
 
 class _Linear(torch.autograd.Function):
@@ -51,19 +60,30 @@ class _Linear(torch.autograd.Function):
         of_x, of_weight, of_bias = ctx.needs_input_grad
         return (
             product(grad, weight.t()) if of_x else None,
-            weight_gradient(grad, x) if of_weight else None,
+            product(grad.t(), x.t()) if of_weight else None,
             grad.sum(0) if of_bias else None,
         )
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x [B, I], weight [O, I], bias [O] -> [B, O]"""
-    if has_onednn():
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    made = torch.mm(weight, x.t()) if bias is None else torch.addmm(bias[:, None], weight, x.t())
-    return made.t()
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
-def weight_gradient(gradient: Tensor, x: Tensor) -> Tensor:
-    """gradient [B, O], x [B, I] -> [O, I]"""
-    return product(gradient.t(), x.t()) if has_onednn() else torch.mm(gradient.t(), x)
+class _Columns(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """[O, B]"""
+        ctx.save_for_backward(x, weight)
+        return torch.mm(weight, x.t()) if bias is None else torch.addmm(bias[:, None], weight, x.t())
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            torch.mm(weight.t(), grad).t() if of_x else None,
+            torch.mm(grad, x) if of_weight else None,
+            grad.sum(1) if of_bias else None,
+        )

@@ -3,7 +3,7 @@
 from itertools import takewhile
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from unbraid.models import chain
 from unbraid.models.activations import are_all_watched, followed, is_watched, with_activations
@@ -11,6 +11,7 @@ from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
 from unbraid.models.fast_linear import FastLinear
 
 _TAKERS = (FastConv2d, FastConvTranspose2d, FastLinear)
+_TAKE_COLUMNS = {nn.Tanh, nn.Sigmoid, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Softplus}
 
 
 class FastSequential(nn.Sequential):
@@ -28,11 +29,21 @@ class FastSequential(nn.Sequential):
             found = chain.run(x, row)
             if found is None:
                 (layer, activation), *layers = layers
-                x = followed(layer(x), activation)
+                if type(layer) is FastLinear and not is_watched(layer):
+                    x = layer.in_columns(x)
+                else:
+                    x = layer(x if type(layer) in _TAKE_COLUMNS else _in_rows(x))
+                x = followed(x, activation)
             else:
                 x, count = found
                 layers = layers[count:]
-        return x
+        return _in_rows(x)
+
+
+def _in_rows(x: Any) -> Any:
+    """As layers that know nothing of columns expect it."""
+    is_turned = isinstance(x, Tensor) and x.dim() == 2 and not x.is_contiguous() and x.t().is_contiguous()
+    return x.contiguous() if is_turned else x
 
 
 def _is_ours(layer: nn.Module) -> bool:

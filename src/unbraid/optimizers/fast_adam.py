@@ -3,6 +3,7 @@
 import math
 import operator
 import weakref
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,93 +12,123 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from unbraid.kernels import has_kernels
+from unbraid.kernels.transformed import holds_floats
 
 if TYPE_CHECKING:
     from unbraid.kernels.adam_step import AdamRows
 
+_STATE = "exp_avg", "exp_avg_sq", "step"
+
 
 class Adam(Optimizer):
-    """torch.optim.Adam or, with a weight decay, torch.optim.AdamW, `fused`, to rounding, and with the same `state`."""
+    """torch.optim.Adam or, with a weight decay, torch.optim.AdamW, `fused`, to rounding, and with the same `state`.
+
+    It calls none of torch's hooks of optimizers, nor their profiler: those take longer than a small net's step.
+    """
 
     def __init__(
         self, params: Iterable[Tensor], *, betas: tuple[float, float], eps: float, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, {"lr": 0.0, "betas": betas, "eps": eps, "weight_decay": weight_decay})
-        self._steps = [AdamStep() for _ in self.param_groups]
+        self._steps: dict[int, AdamStep] = defaultdict(AdamStep)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:  # also of a state that is loaded
+    def __setstate__(self, state: dict[str, Any]) -> None:  # of a copy; also of a state that is loaded
         super().__setstate__(state)
-        self._steps = [AdamStep() for _ in self.param_groups]
+        self._steps = defaultdict(AdamStep)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group, step in zip(self.param_groups, self._steps, strict=True):
-            step(group["params"], self.state, group, group["weight_decay"])
+        for number, group in enumerate(self.param_groups):
+            self._steps[number](group["params"], self.state, group, group["weight_decay"])
 
-    step.hooked = True  # type: ignore[attr-defined] # to torch, whose hooks would take longer than a small step
+    step.hooked = True  # type: ignore[attr-defined] # to torch
 
 
 class AdamStep:
     """Steps the weights that have gradients, with the state and the group of an optimizer.
 
     torch wakes its threads for each weight anew, and adds one to the count of each by an operator of its own. Here the
-    counts lie side by side, and a kernel goes through all weights at once. Where all lies is looked up when gradients
-    are other tensors than in the step before.
+    counts lie side by side, and a kernel goes through all weights at once. Where all lies is kept for the next step.
     """
 
     def __init__(self) -> None:
-        self._gradients: list[weakref.ref[Tensor] | None] = []  # nobody should keep them for this
         self._of: _Weights | None = None
 
     def __call__(
         self,
-        weights: Sequence[Tensor],
+        weights: Iterable[Tensor],
         state: Mapping[Tensor, dict[str, Any]],
         group: Mapping[str, Any],
         weight_decay: float,
     ) -> None:
-        gradients = [weight.grad for weight in weights]
-        before = [ref and ref() for ref in self._gradients]
-        if len(gradients) != len(before) or not all(map(operator.is_, gradients, before)):
-            self._gradients = [None if gradient is None else weakref.ref(gradient) for gradient in gradients]
-            found = [weight for weight in weights if weight.grad is not None]
-            self._of = _Weights(found, state) if found else None
-        if self._of is not None:
-            self._of.step(group, weight_decay)
+        learning = [weight for weight in weights if weight.grad is not None]
+        if not learning:
+            return
+        if self._of is None or not self._of.are(learning, state):
+            self._of = _Weights(learning, state)
+        self._of.step(group, weight_decay)
 
 
 class _Weights:
-    """Weights that have gradients, and the kernel where there is one for them."""
+    """Weights that learn together, their states, and the kernel where there is one for them."""
 
     def __init__(self, weights: Sequence[Tensor], state: Mapping[Tensor, dict[str, Any]]) -> None:
         self._weights, self._states = weights, [_begun(weight, state[weight]) for weight in weights]
         self._counts = _side_by_side(self._states)
+        self._place, self._tensors = self._where(), self._state_tensors()
+        self._gradients: list[weakref.ref[Tensor]] = []  # nobody should keep them for this
+        self._addresses: list[int] = []
         self._rows = _rows(weights, self._states)
         if self._rows is not None:
             self._seen = self._counts.numpy()  # the same numbers, quicker to count with
-            self._are_even = (self._seen == self._seen[0]).all()
+
+    def are(self, weights: Sequence[Tensor], state: Mapping[Tensor, dict[str, Any]]) -> bool:
+        """Whether these are the same, where they were, with the states that they had."""
+        alike = len(weights) == len(self._weights) and all(map(operator.is_, weights, self._weights))
+        known = alike and state.get(weights[0]) is self._states[0] and self._where() == self._place
+        return known and all(map(operator.is_, self._state_tensors(), self._tensors))
 
     def step(self, group: Mapping[str, Any], weight_decay: float) -> None:
-        if self._rows is None:
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        if self._rows is None or not self._turned_to(gradients, self._rows):
             self._counts += 1
-            self._step_by_torch(group, weight_decay)
+            self._step_by_torch(gradients, group, weight_decay)
             return
         self._seen += 1
         own = group["lr"], *group["betas"], group["eps"], weight_decay
-        if self._are_even:
-            self._rows.step(_numbers(self._seen.item(0), *own))
+        first = self._seen.item(0)
+        if (self._seen == first).all():
+            self._rows.step(_numbers(first, *own))
         else:
             self._rows.step([_numbers(count, *own) for count in self._seen.tolist()])
 
-    def _step_by_torch(self, group: Mapping[str, Any], weight_decay: float) -> None:
+    def _where(self) -> list[int]:
+        return [torch.get_num_threads(), *[weight.data_ptr() for weight in self._weights]]
+
+    def _state_tensors(self) -> list[Tensor]:
+        return [own[name] for own in self._states for name in _STATE]
+
+    def _turned_to(self, gradients: Sequence[Tensor], rows: "AdamRows") -> bool:
+        """False where the kernel cannot step along these."""
+        addresses = [gradient.data_ptr() for gradient in gradients]
+        if addresses != self._addresses or not all(map(operator.is_, gradients, (ref() for ref in self._gradients))):
+            self._gradients, self._addresses = [], []
+            if not all(map(_lie_alike, gradients, self._weights)):
+                return False
+            self._gradients, self._addresses = [*map(weakref.ref, gradients)], addresses
+            rows.turn_to(addresses)
+        return True
+
+    def _step_by_torch(self, gradients: Sequence[Tensor], group: Mapping[str, Any], weight_decay: float) -> None:
         beta1, beta2 = group["betas"]
+        means, squares, counts = ([own[name] for own in self._states] for name in _STATE)
         torch._fused_adamw_(
             [*self._weights],
-            [weight.grad for weight in self._weights if weight.grad is not None],
-            [own["exp_avg"] for own in self._states],
-            [own["exp_avg_sq"] for own in self._states],
+            [*gradients],
+            means,
+            squares,
             [],
-            [own["step"] for own in self._states],
+            counts,
             lr=group["lr"],
             beta1=beta1,
             beta2=beta2,
@@ -144,22 +175,19 @@ def _are_elements(steps: Sequence[Tensor], together: Tensor) -> bool:
 
 def _rows(weights: Sequence[Tensor], states: Sequence[Mapping[str, Any]]) -> "AdamRows | None":
     """For the kernel, where there is one for these."""
-    tensors = [
-        (weight, weight.grad, own["exp_avg"], own["exp_avg_sq"])
-        for weight, own in zip(weights, states, strict=True)
-        if weight.grad is not None
-    ]
-    if not has_kernels() or not all(map(_fits, tensors)):
+    tensors = [(weight, own["exp_avg"], own["exp_avg_sq"]) for weight, own in zip(weights, states, strict=True)]
+    if not has_kernels() or not all(map(_is_dense, weights)):
+        return None
+    if not all(_lie_alike(tensor, weight) for weight, *others in tensors for tensor in (weight, *others)):
         return None
     from unbraid.kernels.adam_step import AdamRows
 
     return AdamRows(tensors)
 
 
-def _fits(tensors: tuple[Tensor, ...]) -> bool:
-    """Floats on the CPU, side by side in memory alike and without gaps."""
-    weight = tensors[0]
-    is_dense = weight.is_contiguous() or (weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last))
-    return is_dense and all(
-        each.is_cpu and each.dtype is torch.float32 and each.stride() == weight.stride() for each in tensors
-    )
+def _is_dense(weight: Tensor) -> bool:
+    return weight.is_contiguous() or (weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last))
+
+
+def _lie_alike(tensor: Tensor, weight: Tensor) -> bool:
+    return holds_floats(tensor) and tensor.stride() == weight.stride()

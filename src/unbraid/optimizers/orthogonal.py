@@ -1,5 +1,6 @@
 """Muon: momentum whose matrices are made orthogonal before they are a step, so that no direction is left behind."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,19 +24,20 @@ class Muon(Optimizer):
 
     def __init__(self, params: Iterable[Tensor], *, momentum: float, betas: tuple[float, float], eps: float) -> None:
         super().__init__(params, {"lr": 0.0, "momentum": momentum, "betas": betas, "eps": eps})
-        self._steps = [AdamStep() for _ in self.param_groups]
+        self._steps: dict[int, AdamStep] = defaultdict(AdamStep)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:  # also of a state that is loaded
+    def __setstate__(self, state: dict[str, Any]) -> None:  # of a copy; also of a state that is loaded
         super().__setstate__(state)
-        self._steps = [AdamStep() for _ in self.param_groups]
+        self._steps = defaultdict(AdamStep)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group, step in zip(self.param_groups, self._steps, strict=True):
+        for number, group in enumerate(self.param_groups):
             for weight in group["params"]:
                 if weight.dim() > 1 and weight.grad is not None:
                     self._step_matrix(weight, group["lr"], group["momentum"])
-            step([weight for weight in group["params"] if weight.dim() < 2], self.state, group, weight_decay=0.0)
+            biases = (weight for weight in group["params"] if weight.dim() < 2)
+            self._steps[number](biases, self.state, group, weight_decay=0.0)
 
     def _step_matrix(self, weight: Tensor, lr: float, momentum: float) -> None:
         state, gradient = self.state[weight], weight.grad

@@ -40,7 +40,6 @@ class Differentiated:
         self._weights = [weight for network in networks for weight in network.parameters()]
 
     def __call__(self, objective: Objective, inputs: Inputs, hyper: Mapping[str, float]) -> Logs:
-        self._given({}, [None] * len(self._weights))
         return self._given(*self._differentiated(partial(objective, inputs, hyper)))
 
     def _differentiated(self, objective: Callable[[], Terms]) -> tuple[Logs, Gradients]:
@@ -122,10 +121,7 @@ def _recorded(made: Made, now: Sequence[Tensor]) -> "_Recording | None":
     logs, gradients = results
     tape.leave_constants([*logs.values(), *(gradient for gradient in gradients if gradient is not None)])
     found = _Recording(tape, read, results)
-    try:
-        return found if found.is_right(made) else None
-    except Exception:  # torch's, of an operator that cannot be called so
-        return None
+    return found if found.is_right(made) else None
 
 
 @dataclass
@@ -140,7 +136,8 @@ class _Recording:
         if self.replays == _WORTH_COMPILING and has_kernels():
             from unbraid.kernels import pointwise
 
-            before = pointwise.fuse(self.tape)
+            before = self.tape.program
+            self.tape.program = pointwise.fused(self.tape)
             if not self.is_right(made):
                 self.tape.program = before
         self.read[0].numpy()[:] = numbers
@@ -153,7 +150,10 @@ class _Recording:
         """Whether a replay makes of other numbers what torch makes of them, to the last bit."""
         for place in self.read:
             place.copy_(place.roll(1, 0) if place.dtype == torch.int64 else 0.75 * place + 0.125)
-        self.tape.replay()
+        try:
+            self.tape.replay()
+        except Exception:  # torch's, of an operator that cannot be called so
+            return False
         logs, gradients = self.results
         torchs_logs, torchs_gradients = made(*self.read)
         pairs = [*((logs[name], torchs_logs[name]) for name in logs), *zip(gradients, torchs_gradients, strict=True)]

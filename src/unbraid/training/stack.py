@@ -150,6 +150,8 @@ class Stack:
                     gradients = self.stacked[name][key].grad
                     parameter.grad = None if gradients is None else gradients[index]
             member.update(own)
+            for network in member.networks().values():
+                network.zero_grad()
 
     def optimizers(self) -> list[Optimizer]:
         """Those that step the weights."""
