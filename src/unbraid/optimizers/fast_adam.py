@@ -17,8 +17,6 @@ from unbraid.kernels.transformed import holds_floats
 if TYPE_CHECKING:
     from unbraid.kernels.adam_step import AdamRows
 
-_STATE = "exp_avg", "exp_avg_sq", "step"
-
 
 class Adam(Optimizer):
     """torch.optim.Adam or, with a weight decay, torch.optim.AdamW, `fused`, to rounding, and with the same `state`.
@@ -75,9 +73,8 @@ class _Weights:
     def __init__(self, weights: Sequence[Tensor], state: Mapping[Tensor, dict[str, Any]]) -> None:
         self._weights, self._states = weights, [_begun(weight, state[weight]) for weight in weights]
         self._counts = _side_by_side(self._states)
-        self._place, self._tensors = self._where(), self._state_tensors()
+        self._place, self._steps = self._where(), [own["step"] for own in self._states]
         self._gradients: list[weakref.ref[Tensor]] = []  # nobody should keep them for this
-        self._addresses: list[int] = []
         self._rows = _rows(weights, self._states)
         if self._rows is not None:
             self._seen = self._counts.numpy()  # the same numbers, quicker to count with
@@ -86,7 +83,7 @@ class _Weights:
         """Whether these are the same, where they were, with the states that they had."""
         alike = len(weights) == len(self._weights) and all(map(operator.is_, weights, self._weights))
         known = alike and state.get(weights[0]) is self._states[0] and self._where() == self._place
-        return known and all(map(operator.is_, self._state_tensors(), self._tensors))
+        return known and all(map(operator.is_, [own["step"] for own in self._states], self._steps))
 
     def step(self, group: Mapping[str, Any], weight_decay: float) -> None:
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
@@ -105,23 +102,20 @@ class _Weights:
     def _where(self) -> list[int]:
         return [torch.get_num_threads(), *[weight.data_ptr() for weight in self._weights]]
 
-    def _state_tensors(self) -> list[Tensor]:
-        return [own[name] for own in self._states for name in _STATE]
-
     def _turned_to(self, gradients: Sequence[Tensor], rows: "AdamRows") -> bool:
         """False where the kernel cannot step along these."""
-        addresses = [gradient.data_ptr() for gradient in gradients]
-        if addresses != self._addresses or not all(map(operator.is_, gradients, (ref() for ref in self._gradients))):
-            self._gradients, self._addresses = [], []
+        before = [ref() for ref in self._gradients]
+        if len(before) != len(gradients) or not all(map(operator.is_, gradients, before)):
+            self._gradients = []
             if not all(map(_lie_alike, gradients, self._weights)):
                 return False
-            self._gradients, self._addresses = [*map(weakref.ref, gradients)], addresses
-            rows.turn_to(addresses)
+            rows.turn_to([gradient.data_ptr() for gradient in gradients])
+            self._gradients = [*map(weakref.ref, gradients)]
         return True
 
     def _step_by_torch(self, gradients: Sequence[Tensor], group: Mapping[str, Any], weight_decay: float) -> None:
         beta1, beta2 = group["betas"]
-        means, squares, counts = ([own[name] for own in self._states] for name in _STATE)
+        means, squares, counts = ([own[name] for own in self._states] for name in ("exp_avg", "exp_avg_sq", "step"))
         torch._fused_adamw_(
             [*self._weights],
             [*gradients],
