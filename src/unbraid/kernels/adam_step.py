@@ -1,5 +1,6 @@
 """A step of Adam along the gradients of many weights, by one kernel."""
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -8,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unbraid.kernels.machine_code import Code, Kernel, Span, compiled, lanes
+from unbraid.kernels.machine_code import LINE, Code, Kernel, Span, compiled, lanes
 
 _FEW = 1 << 14  # numbers that one thread steps sooner than another wakes
-_LINE = 16  # floats of a line of the cache, where no two threads should write
 
 
 class Numbers(NamedTuple):
@@ -25,6 +25,12 @@ class Numbers(NamedTuple):
     eps: float
     root: float
     length: float
+
+    @classmethod
+    def at(cls, count: float, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> "Numbers":
+        """Of the step of that number, from 1 on."""
+        root, length = math.sqrt(1 - beta2**count), -lr / (1 - beta1**count)
+        return cls(1 - lr * weight_decay, 1 - beta1, beta2, 1 - beta2, eps, root, length)
 
 
 class AdamRows:
@@ -40,7 +46,7 @@ class AdamRows:
         self._places = np.empty((shares, len(tensors), 5), np.int64)
         for share in range(shares):
             for row, ((weight, mean, square), count) in enumerate(zip(tensors, counts, strict=True)):
-                first, stop = (count * number // shares // _LINE * _LINE for number in (share, share + 1))
+                first, stop = (count * number // shares // LINE * LINE for number in (share, share + 1))
                 stop = count if share + 1 == shares else stop
                 addresses = (tensor.data_ptr() + 4 * first for tensor in (weight, mean, square))
                 self._places[share, row] = 4 * first, *addresses, stop - first
@@ -54,12 +60,16 @@ class AdamRows:
         """Addresses of the gradients to step along from now on."""
         self._places[..., 0] = self._within + np.array(gradients, np.int64)
 
-    def step(self, numbers: Sequence[float] | Sequence[Sequence[float]]) -> None:
+    def step(self, counts: np.ndarray, *options: float) -> None:
         """Along the gradients as they are now, which is the step of torch's fused kernel but for rounding.
 
-        numbers: `Numbers`, of each weight or the same of all.
+        counts [W] are the numbers of the step, one a weight; options those that `Numbers.at` takes beside it.
         """
-        self._numbers[:] = numbers
+        first = counts.item(0)
+        if (counts == first).all():
+            self._numbers[:] = Numbers.at(first, *options)
+        else:
+            self._numbers[:] = [Numbers.at(count, *options) for count in counts.tolist()]
         self._run()
 
 

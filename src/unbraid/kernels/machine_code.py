@@ -24,7 +24,7 @@ _INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 Index = Any  # an int, or what LLVM will know as one
-_LINE = 16  # floats of a line of the cache
+LINE = 16  # floats of a line of the cache, where no two threads should write
 
 
 @cache
@@ -136,8 +136,7 @@ class Code:
         array = ir.GlobalVariable(module, kind, module.get_unique_name("table"))
         array.linkage, array.global_constant = "internal", True
         array.initializer = ir.Constant(kind, list(values))
-        builder = self.builder
-        return lambda at: builder.load(builder.gep(array, [self.index(at)], source_etype=_INDEX), typ=_INDEX)
+        return lambda at: self.whole(array, at)
 
     def load(self, pointer: Any, width: int) -> Any:
         return self.builder.load(pointer, typ=ir.VectorType(FLOAT, width), align=4)
@@ -259,7 +258,7 @@ class Room:
 
     def take(self, floats: int) -> int:
         place = self.floats
-        self.floats += -(-floats // _LINE) * _LINE
+        self.floats += -(-floats // LINE) * LINE
         return place
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from unbraid.kernels.machine_code import Code, Kernel, Span, compiled, shares_of
-from unbraid.kernels.tape import Entry, Tape
+from unbraid.kernels.tape import Entry, Tape, storage
+from unbraid.kernels.transformed import holds_floats
 
 _FEW = 1 << 15  # numbers that torch too has one thread for; it may flush denormals where others do not
 _PARTS = 64  # of numbers in a row, where threads share them
@@ -111,7 +112,7 @@ def _point(entry: Entry) -> Pointwise | None:
 
 def _is_known(value: Any) -> bool:
     if isinstance(value, Tensor):
-        return value.is_cpu and value.dtype is torch.float32 and value.layout is torch.strided and not value.is_neg()
+        return holds_floats(value)
     # Products with 0 or 1 LLVM leaves out, and with them that denormals are flushed.
     return type(value) in (int, float) and abs(value) <= _LARGEST and float(value) == value and abs(value) not in (0, 1)
 
@@ -134,10 +135,10 @@ class _Nest:
         if point.made.shape != self.shape:
             return False
         made = self.view(point.made)
-        storage = _storage(point.made)
-        free = self._written.get(storage, made) == made and self._read.get(storage, {made}) == {made}
+        there = storage(point.made)
+        free = self._written.get(there, made) == made and self._read.get(there, {made}) == {made}
         return free and all(
-            self._written.get(_storage(each), self.view(each)) == self.view(each)
+            self._written.get(storage(each), self.view(each)) == self.view(each)
             for each in point.taken
             if isinstance(each, Tensor)
         )
@@ -145,16 +146,12 @@ class _Nest:
     def add(self, point: Pointwise) -> None:
         for each in point.taken:
             if isinstance(each, Tensor):
-                self._read.setdefault(_storage(each), set()).add(self.view(each))
-        self._written[_storage(point.made)] = self.view(point.made)
+                self._read.setdefault(storage(each), set()).add(self.view(each))
+        self._written[storage(point.made)] = self.view(point.made)
         self.points.append(point)
 
     def view(self, tensor: Tensor) -> _View:
         return tensor.data_ptr(), tensor.expand(self.shape).stride()
-
-
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
 
 
 class _Loops(NamedTuple):
@@ -225,10 +222,7 @@ def _write_axis(code: Code, nest: _Loops, axis: int, outermost: Span, pointers: 
     steps = [strides[axis] for strides in nest.strides]
     if axis + 1 < len(nest.sizes):
         with code.loop(*(outermost if axis == 0 else (nest.sizes[axis],))) as index:
-            moved = [
-                code.at(*each) for each in zip(pointers, (code.multiply(index, step) for step in steps), strict=True)
-            ]
-            _write_axis(code, nest, axis + 1, outermost, moved)
+            _write_axis(code, nest, axis + 1, outermost, _moved(code, pointers, index, steps))
         return
     filled = {made for *_, made in nest.operators}
     fixed = {

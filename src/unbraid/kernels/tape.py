@@ -68,13 +68,16 @@ def _operator(name: str) -> Any:
 _VARIANTS = _variants()
 
 
+Operator = tuple[Any, Sequence[Any], Mapping[str, Any], Any]  # torch's, its arguments, by name too, and its result
+
+
 class Entry(NamedTuple):
     act: Callable[..., Any]
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     reads: frozenset[int]  # storages
     writes: frozenset[int]
-    of: tuple[Any, Sequence[Any], Mapping[str, Any], Any] | None = None  # the operator it stands for, and its result
+    of: Operator | None = None  # what it stands for
 
 
 class Tape(TorchDispatchMode):
@@ -131,10 +134,10 @@ class Tape(TorchDispatchMode):
         name = func.overloadpacket.__name__
         reads = frozenset[int]() if name in _LIKE else _storages(tree_leaves((args, kwargs)))
         if func is torch.ops.aten.lift_fresh.default:  # a constant, which somebody may add to
-            self._add(frozenset(), results, made.copy_, made.clone())
+            self._add(made.copy_, (made.clone(),), {}, frozenset(), results)
         elif written := _written(func, args, kwargs):
             if all(_is_written(result) for result in func._schema.returns):
-                self._add(reads, written, func, *args, **kwargs)
+                self._add(func, args, kwargs, reads, written)
             else:
                 self._refuse(func)
         elif not all(_is_seen_anew(result, args) for result in results):
@@ -143,18 +146,24 @@ class Tape(TorchDispatchMode):
                 self._refuse(func)
             elif func in _VARIANTS:
                 into, place = _VARIANTS[func]
-                self._add(reads, results, into, *args, **kwargs, **{place: made})
-                self.program[-1] = self.program[-1]._replace(of=(func, args, kwargs, made))
+                of = func, args, kwargs, made
+                self._add(into, args, {**kwargs, place: made}, reads, results, of)
             elif name not in _MAKERS:
                 if sum(result.numel() for result in results) <= _MOST_COPIED:
-                    self._add(reads, results, partial(_copied, func, made), *args, **kwargs)
+                    self._add(partial(_copied, func, made), args, kwargs, reads, results)
                 else:
                     self._refuse(func)
 
     def _add(
-        self, reads: frozenset[int], results: Sequence[Tensor], act: Callable[..., Any], *args: Any, **kwargs: Any
+        self,
+        act: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        reads: frozenset[int],
+        written: Iterable[Any],
+        of: Operator | None = None,
     ) -> None:
-        self.program.append(Entry(act, args, kwargs, reads, _storages(results)))
+        self.program.append(Entry(act, args, kwargs, reads, _storages(written), of))
 
     def _refuse(self, func: Any) -> None:
         self.refused = str(func)
@@ -167,8 +176,13 @@ def running() -> Tape | None:
     return mode if isinstance(mode, Tape) else None
 
 
+def storage(tensor: Tensor) -> int:
+    """Where the memory begins that it and its views lie in."""
+    return tensor.untyped_storage().data_ptr()
+
+
 def _storages(values: Iterable[Any]) -> frozenset[int]:
-    return frozenset(value.untyped_storage().data_ptr() for value in values if _has_memory(value))
+    return frozenset(storage(value) for value in values if _has_memory(value))
 
 
 def _has_memory(result: Any) -> bool:
@@ -188,8 +202,7 @@ def _is_written(argument: Any) -> bool:
 
 def _is_seen_anew(result: Tensor, args: Sequence[Any]) -> bool:
     """Whether it lies in the memory of a tensor that was given."""
-    there = result.untyped_storage().data_ptr()
-    return any(_has_memory(given) and given.untyped_storage().data_ptr() == there for given in args)
+    return storage(result) in _storages(args)
 
 
 def _copied(func: Any, places: Any, *args: Any, **kwargs: Any) -> None:

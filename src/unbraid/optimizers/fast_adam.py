@@ -1,6 +1,5 @@
 """Adam on a CPU with little around its step, for small nets; Muon takes the step for its biases."""
 
-import math
 import operator
 import weakref
 from collections import defaultdict
@@ -18,7 +17,19 @@ if TYPE_CHECKING:
     from unbraid.kernels.adam_step import AdamRows
 
 
-class Adam(Optimizer):
+class WithAdam(Optimizer):
+    """An optimizer that has Adam step all its weights or some of them, each group of them by `_adam`."""
+
+    def __init__(self, params: Iterable[Tensor], **options: Any) -> None:
+        super().__init__(params, {"lr": 0.0, **options})
+        self._adam: dict[int, AdamStep] = defaultdict(AdamStep)  # by number of the group
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # of a copy; also of a state that is loaded
+        super().__setstate__(state)
+        self._adam = defaultdict(AdamStep)
+
+
+class Adam(WithAdam):
     """torch.optim.Adam or, with a weight decay, torch.optim.AdamW, `fused`, to rounding, and with the same `state`.
 
     It calls none of torch's hooks of optimizers, nor their profiler: those take longer than a small net's step.
@@ -27,17 +38,12 @@ class Adam(Optimizer):
     def __init__(
         self, params: Iterable[Tensor], *, betas: tuple[float, float], eps: float, weight_decay: float = 0.0
     ) -> None:
-        super().__init__(params, {"lr": 0.0, "betas": betas, "eps": eps, "weight_decay": weight_decay})
-        self._steps: dict[int, AdamStep] = defaultdict(AdamStep)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:  # of a copy; also of a state that is loaded
-        super().__setstate__(state)
-        self._steps = defaultdict(AdamStep)
+        super().__init__(params, betas=betas, eps=eps, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for number, group in enumerate(self.param_groups):
-            self._steps[number](group["params"], self.state, group, group["weight_decay"])
+            self._adam[number](group["params"], self.state, group, group["weight_decay"])
 
     step.hooked = True  # type: ignore[attr-defined] # to torch
 
@@ -92,12 +98,7 @@ class _Weights:
             self._step_by_torch(gradients, group, weight_decay)
             return
         self._seen += 1
-        own = group["lr"], *group["betas"], group["eps"], weight_decay
-        first = self._seen.item(0)
-        if (self._seen == first).all():
-            self._rows.step(_numbers(first, *own))
-        else:
-            self._rows.step([_numbers(count, *own) for count in self._seen.tolist()])
+        self._rows.step(self._seen, group["lr"], *group["betas"], group["eps"], weight_decay)
 
     def _where(self) -> list[int]:
         return [torch.get_num_threads(), *[weight.data_ptr() for weight in self._weights]]
@@ -131,12 +132,6 @@ class _Weights:
             amsgrad=False,
             maximize=False,
         )
-
-
-def _numbers(count: float, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> Sequence[float]:
-    """`adam_step.Numbers` of a weight in this step."""
-    root, length = math.sqrt(1 - beta2**count), -lr / (1 - beta1**count)
-    return 1 - lr * weight_decay, 1 - beta1, beta2, 1 - beta2, eps, root, length
 
 
 def _begun(weight: Tensor, own: dict[str, Any]) -> dict[str, Any]:

@@ -1,20 +1,17 @@
 """Muon: momentum whose matrices are made orthogonal before they are a step, so that no direction is left behind."""
 
-from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from unbraid.optimizers.fast_adam import AdamStep
+from unbraid.optimizers.fast_adam import WithAdam
 
 _ITERATIONS, _COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)  # Jordan's, which leave singular values within .7 and 1.2
 _AS_ADAM = 0.2  # the root mean square of a step of Adam's, in its learning rate (Liu 2025)
 
 
-class Muon(Optimizer):
+class Muon(WithAdam):
     """Jordan 2024, with Nesterov's momentum, for weights of two axes and more; Adam for the others, as biases are.
 
     A kernel of a convolution counts as a matrix with a row for each entry of its first axis. A step is as long as one
@@ -23,12 +20,7 @@ class Muon(Optimizer):
     """
 
     def __init__(self, params: Iterable[Tensor], *, momentum: float, betas: tuple[float, float], eps: float) -> None:
-        super().__init__(params, {"lr": 0.0, "momentum": momentum, "betas": betas, "eps": eps})
-        self._steps: dict[int, AdamStep] = defaultdict(AdamStep)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:  # of a copy; also of a state that is loaded
-        super().__setstate__(state)
-        self._steps = defaultdict(AdamStep)
+        super().__init__(params, momentum=momentum, betas=betas, eps=eps)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -37,7 +29,7 @@ class Muon(Optimizer):
                 if weight.dim() > 1 and weight.grad is not None:
                     self._step_matrix(weight, group["lr"], group["momentum"])
             biases = (weight for weight in group["params"] if weight.dim() < 2)
-            self._steps[number](biases, self.state, group, weight_decay=0.0)
+            self._adam[number](biases, self.state, group, weight_decay=0.0)
 
     def _step_matrix(self, weight: Tensor, lr: float, momentum: float) -> None:
         state, gradient = self.state[weight], weight.grad
