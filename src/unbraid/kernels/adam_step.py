@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unbraid.kernels.machine_code import LINE, Code, Kernel, Span, compiled, lanes
+from unbraid.kernels.machine_code import LINE, Code, Kernel, Span, compiled
 
 _FEW = 1 << 14  # numbers that one thread steps sooner than another wakes
 
@@ -82,11 +82,8 @@ def _kernel() -> Kernel:
             *addresses, count = (code.whole(places, code.add(first, number)) for number in range(5))
             tensors = [code.pointer(address) for address in addresses]
             scalars = Numbers(*(code.scalar(code.at(own, number)) for number in range(len(Numbers._fields))))
-            vectors = code.divide(count, lanes())
-            with code.loop(vectors) as vector:
-                _step(code, tensors, scalars, code.multiply(vector, lanes()), lanes())
-            with code.loop(count, code.multiply(vectors, lanes())) as at:
-                _step(code, tensors, scalars, at, 1)
+            for at, width in code.along(count):
+                _step(code, tensors, scalars, at, width)
 
     return compiled(2, work)
 

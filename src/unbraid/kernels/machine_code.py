@@ -155,6 +155,10 @@ class Code:
     def pointer(self, address: Any) -> Any:
         return self.builder.inttoptr(address, POINTER)
 
+    def number(self, given: Any) -> Any:
+        """That stands in the place of an array."""
+        return self.builder.ptrtoint(given, _INDEX)
+
     def spread(self, scalar: Any, width: int) -> Any:
         """A vector of one number."""
         nothing = ir.Constant(ir.VectorType(FLOAT, width), ir.Undefined)
@@ -210,8 +214,15 @@ class Code:
         test = self.builder.fcmp_ordered(comparison, a, self.constant(b, a.type.count))
         return self.builder.select(test, yes, no)
 
-    def along(self, count: int) -> Iterator[tuple[Any, int]]:
+    def along(self, count: Index) -> Iterator[tuple[Any, int]]:
         """(place, width) of the vectors of so many floats in a row; what is written in this loop is run for each."""
+        if not isinstance(count, int):
+            whole = self.divide(count, lanes())
+            with self.loop(whole) as number:
+                yield self.multiply(number, lanes()), lanes()
+            with self.loop(count, self.multiply(whole, lanes())) as place:
+                yield place, 1
+            return
         whole = count // lanes()
         if whole:
             with self.loop(whole) as number:
@@ -219,7 +230,7 @@ class Code:
         for start, width in widths(count % lanes()):
             yield self.index(whole * lanes() + start), width
 
-    def copy(self, source: Any, target: Any, count: int) -> None:
+    def copy(self, source: Any, target: Any, count: Index) -> None:
         for place, width in self.along(count):
             self.store(self.load(self.at(source, place), width), self.at(target, place))
 
@@ -284,22 +295,22 @@ def compiled(
 
 
 class Kernel:
-    """What was compiled: a function over images, in shares, of arrays, each None where none is needed."""
+    """What was compiled: a function over images, in shares, of arrays, each None where none is needed, or a number."""
 
     def __init__(self, engine: binding.ExecutionEngine, arrays: int) -> None:
         self._engine = engine  # it owns the code
         self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int)(engine.get_function_address("kernel"))
         self._numbers = ctypes.c_int64 * (2 + arrays)
 
-    def __call__(self, images: int, shares: int, arrays: Sequence[Tensor | None]) -> None:
+    def __call__(self, images: int, shares: int, arrays: Sequence[Tensor | int | None]) -> None:
         again = self.bound(images, shares, arrays)
         again()
         if writing := tape.running():
-            writing.kernel(again, [array.detach() for array in arrays if array is not None], self)
+            writing.kernel(again, [array.detach() for array in arrays if isinstance(array, Tensor)], self)
 
-    def bound(self, images: int, shares: int, arrays: Sequence[Tensor | None]) -> Callable[[], None]:
+    def bound(self, images: int, shares: int, arrays: Sequence[Tensor | int | None]) -> Callable[[], None]:
         """A call that can be made again and again, as long as somebody keeps the arrays and this kernel."""
-        addresses = (0 if array is None else array.data_ptr() for array in arrays)
+        addresses = (array.data_ptr() if isinstance(array, Tensor) else array or 0 for array in arrays)
         return partial(self._call, self._numbers(images, shares, *addresses), shares)
 
 

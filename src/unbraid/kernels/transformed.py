@@ -34,6 +34,11 @@ def holds_floats(x: Any) -> bool:
     return there and x.dtype is torch.float32 and not (x.is_neg() or x._is_zerotensor())
 
 
+def is_turned(x: Tensor) -> bool:
+    """A matrix that lies column by column, without gaps."""
+    return x.dim() == 2 and not x.is_contiguous() and x.t().is_contiguous()
+
+
 def with_floats(gradient: Tensor) -> Tensor:
     """A gradient as a tensor that holds its floats, whatever way autograd has of saying what they are."""
     return gradient.clone() if gradient.is_neg() or gradient._is_zerotensor() else gradient

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from unbraid.kernels.transformed import holds_floats, is_plainly_run, with_floats
+from unbraid.kernels.transformed import holds_floats, is_plainly_run, is_turned, with_floats
 
 if TYPE_CHECKING:
     from unbraid.models.chain_kernels import Chain
@@ -211,4 +211,8 @@ def _arranged(tensor: Tensor) -> Tensor:
     """Images and weights of convolutions channels last, all else row by row."""
     if tensor.dim() == 4:
         return tensor.contiguous(memory_format=torch.channels_last)
+    if is_turned(tensor):
+        from unbraid.models.column_kernels import in_rows
+
+        return in_rows(tensor.t())
     return tensor.contiguous()

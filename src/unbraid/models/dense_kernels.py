@@ -44,9 +44,10 @@ class DenseForward:
             code.store(activated(code, value, self.of.activation), code.at(y, place))
 
         def panel(output: Any, count: int) -> Matrix:
-            rows, working = code.at(weight, code.multiply(output, inputs)), code.at(space, self.working)
-            turned(code, rows, count, inputs, working)
-            return Matrix(working, count)
+            rows = Matrix(code.at(weight, code.multiply(output, inputs)), inputs)
+            columns = Matrix(code.at(space, self.working), count)
+            turned(code, rows, count, inputs, columns)
+            return columns
 
         multiply(code, Span(last, first), outputs, inputs, Matrix(x, inputs), panel, finish)
 

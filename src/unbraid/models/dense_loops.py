@@ -16,8 +16,8 @@ class Matrix(NamedTuple):
     """Where it lies, and floats from one number to the next: down and right."""
 
     start: Any
-    down: int
-    right: int = 1
+    down: Index
+    right: Index = 1
 
 
 def of_matrix(code: Code, b: Matrix) -> Panel:
@@ -81,7 +81,7 @@ def _tile(
             loaded = {at: code.load(code.at(line, at), width) for at, width in vectors}
             numbers = code.at(source, code.multiply(k, a.right))
             for number in range(height):
-                scalar = code.scalar(code.at(numbers, number * a.down))
+                scalar = code.scalar(code.at(numbers, code.multiply(number, a.down)))
                 for at, width in vectors:
                     value = code.multiply_add(code.spread(scalar, width), loaded[at], code.get(sums[number, at]))
                     code.set(sums[number, at], value)
@@ -100,25 +100,29 @@ def _tile(
         finish(code.get(totals[number, start]), code.add(row, number), code.add(column, start))
 
 
-def turned(code: Code, source: Any, height: int, width: int, target: Any) -> None:
-    """target[x, y] = source[y, x], in squares of vectors; the rest number by number."""
+def turned(code: Code, source: Matrix, height: Index, width: Index, target: Matrix) -> None:
+    """target[x, y] = source[y, x], of rows whose numbers lie side by side, in squares of vectors; the rest number by
+    number."""
     side = lanes()
-    with code.loop(height // side) as down, code.loop(width // side) as right:
-        y, x = code.multiply(down, side), code.multiply(right, side)
-        corner = code.at(source, code.add(code.multiply(y, width), x))
-        rows = [code.load(code.at(corner, number * width), side) for number in range(side)]
-        corner = code.at(target, code.add(code.multiply(x, height), y))
+    whole_height, whole_width = (code.multiply(code.divide(count, side), side) for count in (height, width))
+    with code.loop(whole_height, step=side) as y, code.loop(whole_width, step=side) as x:
+        rows = [
+            code.load(code.at(_place(code, source, y, x), code.multiply(number, source.down)), side)
+            for number in range(side)
+        ]
         for number, row in enumerate(_turned_square(code, rows)):
-            code.store(row, code.at(corner, number * height))
-    whole_height, whole_width = height - height % side, width - width % side
+            code.store(row, code.at(_place(code, target, x, y), code.multiply(number, target.down)))
 
-    def singly(first_row: int, stop_row: int, first_column: int, stop_column: int) -> None:
+    def singly(first_row: Index, stop_row: Index, first_column: Index, stop_column: Index) -> None:
         with code.loop(stop_row, first_row) as y, code.loop(stop_column, first_column) as x:
-            number = code.scalar(code.at(source, code.add(code.multiply(y, width), x)))
-            code.store(number, code.at(target, code.add(code.multiply(x, height), y)))
+            code.store(code.scalar(_place(code, source, y, x)), _place(code, target, x, y))
 
     singly(0, whole_height, whole_width, width)
     singly(whole_height, height, 0, width)
+
+
+def _place(code: Code, of: Matrix, row: Index, column: Index) -> Any:
+    return code.at(of.start, code.add(code.multiply(row, of.down), column))
 
 
 def _turned_square(code: Code, rows: Sequence[Any]) -> Sequence[Any]:

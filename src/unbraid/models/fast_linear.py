@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unbraid.kernels.transformed import holds_floats, is_plainly_run
+from unbraid.kernels.transformed import holds_floats, is_plainly_run, is_turned, with_floats
+from unbraid.models.activations import followed
 
 _WORTH_IT = 1 << 14  # weights; a smaller product takes as long as the call
 
@@ -36,11 +37,12 @@ class FastLinear(nn.Linear):
             return F.linear(x, self.weight, self.bias)
         return _Linear.apply(x, self.weight, self.bias)
 
-    def in_columns(self, x: Tensor) -> Tensor:
-        """The same, but it may lie turned in memory: for who knows that the next layer takes that."""
+    def in_columns(self, x: Tensor, activation: str) -> Tensor:
+        """The same and the activation after it; it may lie turned in memory: for who knows that the next layer takes
+        that."""
         if has_onednn() or not self._is_ours(x):
-            return self.forward(x)
-        return _Columns.apply(x, self.weight, self.bias).t()
+            return followed(self.forward(x), activation)
+        return _Columns.apply(x, self.weight, self.bias, activation).t()
 
     def _is_ours(self, x: Tensor) -> bool:
         fits = self.weight.numel() >= _WORTH_IT and is_plainly_run() and x.dim() == 2
@@ -72,18 +74,46 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 class _Columns(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str) -> Tensor:
         """[O, B]"""
-        ctx.save_for_backward(x, weight)
-        return torch.mm(weight, x.t()) if bias is None else torch.addmm(bias[:, None], weight, x.t())
+        from unbraid.models import column_kernels
+
+        made = torch.mm(weight, x.t())
+        column_kernels.finish(made, bias, activation)
+        ctx.activation = activation
+        ctx.save_for_backward(x, weight, made if activation else None)  # else it may be written over
+        return made
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        of_x, of_weight, of_bias = ctx.needs_input_grad
+        from unbraid.models import column_kernels
+
+        x, weight, made = ctx.saved_tensors
+        of_x, of_weight, of_bias, _ = ctx.needs_input_grad
+        before, sums = column_kernels.gradient_before(with_floats(grad), made, ctx.activation)
         return (
-            torch.mm(weight.t(), grad).t() if of_x else None,
-            torch.mm(grad, x) if of_weight else None,
-            grad.sum(1) if of_bias else None,
+            torch.mm(weight.t(), before).t() if of_x else None,
+            column_kernels.gradient_of_weight(before, x) if of_weight else None,
+            sums if of_bias else None,
+            None,
         )
+
+
+def in_rows(x: Tensor) -> Tensor:
+    """`x` [B, O] without gaps in memory, if it lies there turned."""
+    if not is_turned(x):
+        return x
+    return _Rows.apply(x) if is_plainly_run() and holds_floats(x) else x.contiguous()
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        from unbraid.models import column_kernels
+
+        return column_kernels.in_rows(x.t())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad

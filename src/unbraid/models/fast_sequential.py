@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from unbraid.models import chain
 from unbraid.models.activations import are_all_watched, followed, is_watched, with_activations
 from unbraid.models.fast_convolution import FastConv2d, FastConvTranspose2d
-from unbraid.models.fast_linear import FastLinear
+from unbraid.models.fast_linear import FastLinear, in_rows
 
 _TAKERS = (FastConv2d, FastConvTranspose2d, FastLinear)
 _TAKE_COLUMNS = {nn.Tanh, nn.Sigmoid, nn.ELU, nn.ReLU, nn.LeakyReLU, nn.SiLU, nn.GELU, nn.Softplus}
@@ -30,10 +30,9 @@ class FastSequential(nn.Sequential):
             if found is None:
                 (layer, activation), *layers = layers
                 if type(layer) is FastLinear and not is_watched(layer):
-                    x = layer.in_columns(x)
+                    x = layer.in_columns(x, activation)
                 else:
-                    x = layer(x if type(layer) in _TAKE_COLUMNS else _in_rows(x))
-                x = followed(x, activation)
+                    x = followed(layer(x if type(layer) in _TAKE_COLUMNS else _in_rows(x)), activation)
             else:
                 x, count = found
                 layers = layers[count:]
@@ -42,8 +41,7 @@ class FastSequential(nn.Sequential):
 
 def _in_rows(x: Any) -> Any:
     """As layers that know nothing of columns expect it."""
-    is_turned = isinstance(x, Tensor) and x.dim() == 2 and not x.is_contiguous() and x.t().is_contiguous()
-    return x.contiguous() if is_turned else x
+    return in_rows(x) if isinstance(x, Tensor) else x
 
 
 def _is_ours(layer: nn.Module) -> bool:
