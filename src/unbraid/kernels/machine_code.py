@@ -24,6 +24,7 @@ _INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 Index = Any  # an int, or what LLVM will know as one
+_SHIFT = 1.5 * 2**23
 LINE = 16  # floats of a line of the cache, where no two threads should write
 
 
@@ -84,7 +85,7 @@ class Code:
         return self.builder.gep(pointer, [self.index(distance)], source_etype=FLOAT)
 
     @contextmanager
-    def loop(self, stop: Index, start: Index = 0, step: Index = 1) -> Iterator[Any]:
+    def loop(self, stop: Index, start: Index = 0, step: Index = 1, *, unrolled: bool = True) -> Iterator[Any]:
         """The block is run for each index; one that is known to be run once is no loop."""
         if (start, stop, step) == (0, 1, 1):
             yield self.index(0)
@@ -98,7 +99,9 @@ class Code:
         builder.position_at_end(body)
         yield current
         builder.store(self.add(current, step), counter)
-        builder.branch(head)
+        back = builder.branch(head)
+        if not unrolled:
+            back.set_metadata("llvm.loop", _not_unrolled(builder.module))
         builder.position_at_end(end)
 
     def apart(self, write: Callable[..., None], *values: Any) -> None:
@@ -197,17 +200,17 @@ class Code:
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         return self.builder.call(self._intrinsic("fma", a.type, 3), [a, b, c])
 
-    def rounded(self, a: Any) -> Any:
-        return self.builder.call(self._intrinsic("rint", a.type, 1), [a])
-
     def root(self, a: Any) -> Any:
         return self.builder.call(self._intrinsic("sqrt", a.type, 1), [a])
 
-    def power_of_two(self, whole: Any) -> Any:
-        """2 ** whole of a vector of whole floats between -126 and 127."""
-        builder, width = self.builder, whole.type.count
-        exponent = builder.add(builder.fptosi(whole, ir.VectorType(_INT, width)), _ints(127, width))
-        return builder.bitcast(builder.shl(exponent, _ints(23, width)), whole.type)
+    def power_of_two(self, a: Any, by: float) -> tuple[Any, Any]:
+        """(2 ** whole, whole) with the whole numbers that are nearest to a times `by`, between -126 and 127."""
+        builder, width = self.builder, a.type.count
+        shift = self.constant(_SHIFT, width)  # beside this number a float has whole ones alone, in its last bits
+        shifted = self.multiply_add(a, self.constant(by, width), shift)
+        exponent = builder.shl(builder.bitcast(shifted, ir.VectorType(_INT, width)), _ints(23, width))
+        power = builder.bitcast(builder.add(exponent, _ints(127 << 23, width)), a.type)
+        return power, builder.fsub(shifted, shift)
 
     def select(self, a: Any, comparison: str, b: float, yes: Any, no: Any) -> Any:
         """`yes` where a < b (or > and so on), and `no` elsewhere, also where a is NaN."""
@@ -391,6 +394,14 @@ def _address(function: Any) -> int:
 def _declared(module: ir.Module, name: str, result: Any, arguments: Sequence[Any]) -> Any:
     found = module.globals.get(name)
     return found if found is not None else ir.Function(module, ir.FunctionType(result, arguments), name=name)
+
+
+def _not_unrolled(module: ir.Module) -> ir.MDValue:
+    """What says so of one loop."""
+    word = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    loop = ir.MDValue(module, [word, word], name=str(len(module.metadata)))
+    loop.operands = loop, word  # LLVM knows a loop's by the node that names itself first
+    return loop
 
 
 def _ints(value: int, width: int) -> Any:

@@ -54,9 +54,8 @@ def kernel(pixels: int, of_slopes: bool) -> Kernel:
 
 def _sigmoid(code: Code, logit: Any, e: Any) -> Any:
     """From e = exp(-|logit|)."""
-    builder, one = code.builder, code.constant(1.0, logit.type.count)
-    sigmoid = builder.fdiv(code.select(logit, "<", 0.0, e, one), code.total(one, e))
-    return builder.select(builder.fcmp_unordered("uno", logit, logit), logit, sigmoid)  # `exp` makes a number of a NaN
+    one = code.constant(1.0, logit.type.count)
+    return code.builder.fdiv(code.select(logit, "<", 0.0, e, one), code.total(one, e))
 
 
 def _falling(code: Code, x: Any) -> Any:
