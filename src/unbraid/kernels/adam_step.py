@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cache
+from struct import calcsize, pack_into
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,9 @@ class Numbers(NamedTuple):
         return cls(1 - lr * weight_decay, 1 - beta1, beta2, 1 - beta2, eps, root, length)
 
 
+_NUMBERS = f"{len(Numbers._fields)}f"
+
+
 class AdamRows:
     """Weights, means and squares of gradients, of each three tensors of floats that lie alike in memory, without gaps.
 
@@ -42,16 +46,17 @@ class AdamRows:
     def __init__(self, tensors: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
         counts = [weight.numel() for weight, *_ in tensors]
         shares = torch.get_num_threads() if sum(counts) > _FEW else 1
-        # Four addresses, and how many numbers are there; of the gradient first how far within it.
-        self._places = np.empty((shares, len(tensors), 5), np.int64)
+        # Four addresses, how many numbers are there, whose `Numbers` they take; of the gradient how far within it.
+        self._places = np.empty((shares, len(tensors), 6), np.int64)
         for share in range(shares):
             for row, ((weight, mean, square), count) in enumerate(zip(tensors, counts, strict=True)):
                 first, stop = (count * number // shares // LINE * LINE for number in (share, share + 1))
                 stop = count if share + 1 == shares else stop
                 addresses = (tensor.data_ptr() + 4 * first for tensor in (weight, mean, square))
-                self._places[share, row] = 4 * first, *addresses, stop - first
+                self._places[share, row] = 4 * first, *addresses, stop - first, 0
         self._within = self._places[..., 0].copy()
-        self._numbers = np.empty((shares, len(tensors), len(Numbers._fields)), np.float32)
+        self._are_alike = True
+        self._numbers = np.empty((len(tensors), len(Numbers._fields)), np.float32)
         self._kept = tensors
         self._arrays = [torch.from_numpy(self._places), torch.from_numpy(self._numbers)]
         self._run = _kernel().bound(shares * len(tensors), shares, self._arrays)
@@ -60,16 +65,17 @@ class AdamRows:
         """Addresses of the gradients to step along from now on."""
         self._places[..., 0] = self._within + np.array(gradients, np.int64)
 
-    def step(self, counts: np.ndarray, *options: float) -> None:
+    def step(self, counts: Sequence[float], *options: float) -> None:
         """Along the gradients as they are now, which is the step of torch's fused kernel but for rounding.
 
-        counts [W] are the numbers of the step, one a weight; options those that `Numbers.at` takes beside it.
+        counts are the numbers of the step, one a weight; options those that `Numbers.at` takes beside it.
         """
-        first = counts.item(0)
-        if (counts == first).all():
-            self._numbers[:] = Numbers.at(first, *options)
-        else:
-            self._numbers[:] = [Numbers.at(count, *options) for count in counts.tolist()]
+        are_alike = counts.count(counts[0]) == len(counts)
+        if are_alike != self._are_alike:
+            self._are_alike = are_alike
+            self._places[..., 5] = 0 if are_alike else range(len(counts))
+        for row, count in enumerate(counts[:1] if are_alike else counts):
+            pack_into(_NUMBERS, self._numbers.data, row * calcsize(_NUMBERS), *Numbers.at(count, *options))
         self._run()
 
 
@@ -78,9 +84,10 @@ def _kernel() -> Kernel:
     def work(code: Code, rows: Span, arrays: Sequence[Any]) -> None:
         places, numbers = arrays
         with code.loop(*rows) as row:
-            first, own = code.multiply(row, 5), code.at(numbers, code.multiply(row, len(Numbers._fields)))
-            *addresses, count = (code.whole(places, code.add(first, number)) for number in range(5))
+            first = code.multiply(row, 6)
+            *addresses, count, whose = (code.whole(places, code.add(first, number)) for number in range(6))
             tensors = [code.pointer(address) for address in addresses]
+            own = code.at(numbers, code.multiply(whose, len(Numbers._fields)))
             scalars = Numbers(*(code.scalar(code.at(own, number)) for number in range(len(Numbers._fields))))
             for at, width in code.along(count):
                 _step(code, tensors, scalars, at, width)

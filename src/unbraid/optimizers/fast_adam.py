@@ -4,6 +4,7 @@ import operator
 import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from struct import pack_into
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -65,12 +66,13 @@ class AdamStep:
         group: Mapping[str, Any],
         weight_decay: float,
     ) -> None:
-        learning = [weight for weight in weights if weight.grad is not None]
-        if not learning:
+        pairs = [(weight, gradient) for weight in weights if (gradient := weight.grad) is not None]
+        if not pairs:
             return
+        learning, gradients = zip(*pairs, strict=True)
         if self._of is None or not self._of.are(learning, state):
             self._of = _Weights(learning, state)
-        self._of.step(group, weight_decay)
+        self._of.step(gradients, group, weight_decay)
 
 
 class _Weights:
@@ -83,7 +85,7 @@ class _Weights:
         self._gradients: list[weakref.ref[Tensor]] = []  # nobody should keep them for this
         self._rows = _rows(weights, self._states)
         if self._rows is not None:
-            self._seen = self._counts.numpy()  # the same numbers, quicker to count with
+            self._seen = self._counts.numpy().data  # the same numbers, quicker to count with
 
     def are(self, weights: Sequence[Tensor], state: Mapping[Tensor, dict[str, Any]]) -> bool:
         """Whether these are the same, where they were, with the states that they had."""
@@ -91,14 +93,14 @@ class _Weights:
         known = alike and state.get(weights[0]) is self._states[0] and self._where() == self._place
         return known and all(map(operator.is_, [own["step"] for own in self._states], self._steps))
 
-    def step(self, group: Mapping[str, Any], weight_decay: float) -> None:
-        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+    def step(self, gradients: Sequence[Tensor], group: Mapping[str, Any], weight_decay: float) -> None:
         if self._rows is None or not self._turned_to(gradients, self._rows):
             self._counts += 1
             self._step_by_torch(gradients, group, weight_decay)
             return
-        self._seen += 1
-        self._rows.step(self._seen, group["lr"], *group["betas"], group["eps"], weight_decay)
+        counts = [count + 1 for count in self._seen.tolist()]
+        pack_into(f"{len(counts)}f", self._seen, 0, *counts)
+        self._rows.step(counts, group["lr"], *group["betas"], group["eps"], weight_decay)
 
     def _where(self) -> list[int]:
         return [torch.get_num_threads(), *[weight.data_ptr() for weight in self._weights]]
