@@ -82,6 +82,27 @@ def test_columns_without_a_bias_and_of_gradients_that_are_not_asked_for(monkeypa
             torch.testing.assert_close(mine, theirs)
 
 
+@needs_kernels
+def test_columns_whatever_else_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_linear, "has_onednn", lambda: False)
+    plain = nn.Sequential(filled(nn.Linear(400, 700)), nn.ELU(), filled(nn.Linear(700, 400)), nn.ELU())
+    for each in (0, 2):
+        spread = torch.randn(2 * plain[each].out_features, generator=rng(each))
+        plain[each].bias = nn.Parameter(spread[::2])  # with gaps in memory
+    x = images(20, 400)
+    ours = accelerated(plain)
+    torch.set_default_dtype(torch.float64)
+    try:
+        expected = results(plain, x)
+        with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.t(), lambda kept: kept.t().clone()):
+            found = results(ours, x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+    assert ours(x[:0]).shape == (0, 400)
+
+
 def gradients(net: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     x = x.clone().requires_grad_()
     asked = [x, *(weight for weight in net.parameters() if weight.requires_grad)]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from unbraid.kernels.machine_code import Code, Kernel, Room, Span, compiled, lanes, shares_of
@@ -19,6 +18,7 @@ def finish(sums: Tensor, bias: Tensor | None, activation: str) -> None:
     """Adds the bias [O] to sums [O, B], without gaps in memory, and does the activation, in their place."""
     if bias is not None or activation:
         outputs, images = sums.shape
+        bias = None if bias is None else bias.contiguous()
         _finish(bias is not None, activation)(outputs, shares_of(outputs), [sums, bias, images])
 
 
@@ -39,13 +39,14 @@ def _finish(has_bias: bool, activation: str) -> Kernel:
 
 
 def gradient_before(gradient: Tensor, made: Tensor | None, activation: str) -> tuple[Tensor, Tensor]:
-    """(gradient [O, B] before the activation, its sums over images [O]) of that after it and what the activation made;
-    the latter and what is found have no gaps in memory."""
+    """(gradient [O, B] before the activation, without gaps in memory, its sums over images [O]) of that after it and
+    what the activation made."""
+    outputs, images = gradient.shape
     by_images = is_turned(gradient)
     gradient = gradient if by_images else gradient.contiguous()
-    found = torch.empty(gradient.shape) if by_images or activation else gradient
-    sums = gradient.new_empty(len(gradient))
-    outputs, images = gradient.shape
+    found = gradient.new_empty(outputs, images) if by_images or activation else gradient
+    sums = gradient.new_empty(outputs)
+    made = None if made is None else made.contiguous()  # a hook may have saved it in another way
     run = _gradient_before(by_images, activation)
     run(outputs, shares_of(outputs), [gradient, made, found, sums, outputs, images])
     return found, sums

@@ -45,8 +45,8 @@ class FastLinear(nn.Linear):
         return _Columns.apply(x, self.weight, self.bias, activation).t()
 
     def _is_ours(self, x: Tensor) -> bool:
-        fits = self.weight.numel() >= _WORTH_IT and is_plainly_run() and x.dim() == 2
-        return fits and all(map(holds_floats, (x, self.weight)))
+        fits = self.weight.numel() >= _WORTH_IT and is_plainly_run() and x.dim() == 2 and len(x) > 0
+        return fits and all(tensor is None or holds_floats(tensor) for tensor in (x, self.weight, self.bias))
 
 
 class _Linear(torch.autograd.Function):
