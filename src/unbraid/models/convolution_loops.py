@@ -9,7 +9,7 @@ from unbraid.kernels.machine_code import Code, lanes, registers, widths
 from unbraid.models.activation_loops import activated, through
 from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of, pixels_at_once, sums_at_once
 
-_SHORT = 8  # pixels in a row; of more LLVM would do some at once, and leave sums in memory for want of registers
+_SHORT = 8  # pixels in a row; of more LLVM does some at once, and leaves sums in memory where registers are 16
 
 
 def down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
@@ -304,7 +304,7 @@ def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: An
                     for number in range(len(pattern))
                     for start, size in vectors
                 }
-                with code.loop(height) as y, code.loop(width, unrolled=width <= _SHORT) as x:
+                with code.loop(height) as y, code.loop(width, unrolled=width <= _SHORT or lanes() > 8) as x:
                     at = code.add(code.multiply(y, space.row), code.multiply(x, outputs))
                     gradients = code.at(small, code.add(at, space.first))
                     at = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
