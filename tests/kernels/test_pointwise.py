@@ -46,6 +46,8 @@ FUSED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], tuple[int, ...], tupl
         (16, 1, 16, 16),
         2,  # the first is a copy
     ),
+    "a unit added, and the first power": (lambda x, y: ((1 - x) * y + 1) ** 1 - 1, (4, 6), (4, 6), 1),
+    "one of many numbers": (lambda x, y: (x + y).exp() - y, (64, 1024), (64, 1024), 3),
     "an exponential between": (lambda x, y: (x * y + 5).exp() * y + 2, (4, 6), (4, 6), 3),
     "roots, which MKL rounds": (lambda x, y: ((x * x + 0.5) * y.square()).sqrt() + y * 2, (4, 6), (4, 6), 3),
     "zeros and ones, which LLVM leaves out": (lambda x, y: (x * y * 3) * 1.0 + y * 2, (4, 6), (4, 6), 3),

@@ -32,7 +32,7 @@ _NAMES: dict[Any, str] = {
     _aten.neg.default: "neg",
     _aten.reciprocal.default: "reciprocal",
 }
-_POWERS = {2: "square", 3: "cube"}  # that torch takes as products
+_POWERS = {1: "same", 2: "square", 3: "cube"}  # that torch copies, or takes as products
 _EMITTED: dict[str, Callable[..., Any]] = {
     "add": lambda code, a, b: code.builder.fadd(a, b),
     "sub": lambda code, a, b: code.builder.fsub(a, b),
@@ -40,6 +40,7 @@ _EMITTED: dict[str, Callable[..., Any]] = {
     "div": lambda code, a, b: code.builder.fdiv(a, b),
     "rsub": lambda code, a, b: code.builder.fsub(b, a),
     "neg": lambda code, a: code.builder.fneg(a),
+    "same": lambda code, a: a,
     "reciprocal": lambda code, a: code.builder.fdiv(code.constant(1.0, a.type.count), a),
     "square": lambda code, a: code.builder.fmul(a, a),
     "cube": lambda code, a: code.builder.fmul(code.builder.fmul(a, a), a),
@@ -65,7 +66,7 @@ def fused(tape: Tape) -> list[Entry]:
             continue
         for nests in _together([point for _, point in run if point is not None]):
             entries = [point.entry for nest in nests for point in nest.points]
-            if len(entries) == 1:  # torch may do it
+            if len(entries) == 1 and nests[0].numbers > _FEW:  # torch may do it, whose call takes less than the numbers
                 program += entries
                 continue
             call, kept = _bound(nests)
@@ -105,16 +106,18 @@ def _point(entry: Entry) -> Pointwise | None:
     if func is _aten.pow.Tensor_Scalar:
         name, args = _POWERS.get(args[1]), args[:1]
     fits = len(args) <= 2 and all(key == "alpha" and value == 1 for key, value in kwargs.items())
-    if name is None or not fits or not all(map(_is_known, (*args, made))) or made.numel() == 0:
+    if name is None or not fits or made.numel() == 0 or not all(_is_known(name, value) for value in (*args, made)):
         return None
     return Pointwise(entry, name, args, made)
 
 
-def _is_known(value: Any) -> bool:
+def _is_known(name: str, value: Any) -> bool:
     if isinstance(value, Tensor):
         return holds_floats(value)
-    # Products with 0 or 1 LLVM leaves out, and with them that denormals are flushed.
-    return type(value) in (int, float) and abs(value) <= _LARGEST and float(value) == value and abs(value) not in (0, 1)
+    if type(value) not in (int, float) or not abs(value) <= _LARGEST or float(value) != value:
+        return False
+    # LLVM leaves out products with 1 and sums with 0, and with them that denormals are flushed.
+    return value != 0 and not (name in ("mul", "div") and abs(value) == 1)
 
 
 _View = tuple[int, tuple[int, ...]]  # an address and the floats from one number to the next along each axis
