@@ -198,6 +198,32 @@ def test_counts_of_adam_lie_side_by_side() -> None:
     assert bases[0] is not None and all(base is bases[0] for base in bases)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+def test_adam_counts_on_from_counts_of_any_kind_alike_or_not(dtype: torch.dtype) -> None:
+    pairs = []
+    for make in (OPTIMIZERS["adam"], torch.optim.Adam):
+        weights = [torch.full((size,), 0.5, requires_grad=True) for size in (3, 40)]
+        optimizer = make(weights)
+        for step in range(9):
+            for weight in weights:
+                weight.grad = torch.full_like(weight, 0.1 + step)
+            if step == 3:
+                for number, weight in enumerate(weights):
+                    optimizer.state[weight]["step"] = torch.tensor(3 + 4 * number, dtype=dtype)
+            if step == 6:
+                for weight in weights:
+                    optimizer.state[weight]["step"] = torch.tensor(6, dtype=dtype)
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01
+            optimizer.step()
+        counts = [optimizer.state[weight]["step"] for weight in weights]
+        pairs.append((weights, counts))
+    (mine, my_counts), (theirs, their_counts) = pairs
+    assert [int(count) for count in my_counts] == [int(count) for count in their_counts] == [9, 9]
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_adam_counts_as_ever_whatever_is_the_default(dtype: torch.dtype) -> None:
     weight = torch.zeros(3, requires_grad=True)

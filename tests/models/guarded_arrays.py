@@ -10,7 +10,7 @@ from math import nan, prod
 import torch
 from torch import Tensor
 
-from unbraid.models import likelihood_kernels
+from unbraid.models import column_kernels, likelihood_kernels
 from unbraid.models.chain_kernels import Chain, backward_kernel, forward_kernel, has_gradient, is_made
 from unbraid.models.convolution_sizes import Convolution
 from unbraid.models.dense_kernels import Dense
@@ -86,6 +86,30 @@ def check_likelihood(pixels: int, at_the_end: bool) -> None:
         assert nats.isfinite().all() and slopes.isnan().any() != of_slopes, pixels
 
 
+def check_columns(outputs: int, images: int, inputs: int, at_the_end: bool) -> None:
+    def numbers(count: int) -> Tensor:
+        return guarded(torch.randn(count), at_the_end)
+
+    def empty(count: int) -> Tensor:
+        return guarded(torch.full((count,), nan), at_the_end)
+
+    columns, gradient = numbers(outputs * images), numbers(outputs * images)
+    column_kernels._finish(True, "elu")(outputs, SHARES, [columns, numbers(outputs), images])
+    for by_images in (False, True):
+        before, sums = empty(outputs * images), empty(outputs)
+        run = column_kernels._gradient_before(by_images, "elu")
+        run(outputs, SHARES, [gradient, columns, before, sums, outputs, images])
+        assert before.isfinite().all() and sums.isfinite().all()
+    rows = empty(outputs * images)
+    column_kernels._in_rows()(outputs, SHARES, [columns, rows, outputs, images])
+    assert torch.equal(rows.view(images, outputs), columns.view(outputs, images).t())
+    for by_inputs in (False, True):
+        found = empty(outputs * inputs)
+        run, space = column_kernels._gradient_of_weight(64, inputs, by_inputs)
+        run(outputs, SHARES, [gradient, numbers(images * inputs), found, empty(SHARES * space), images])
+        assert found.isfinite().all()
+
+
 for transposed in (False, True):
     for size in SIZES:
         for at_the_end in (True, False):
@@ -116,5 +140,7 @@ for at_the_end in (True, False):
     for start in range(len(in_a_row)):
         check(in_a_row[start:], at_the_end)
     check((again, again, again), at_the_end)
+    for sizes in ((1, 1, 1), (3, 5, 7), (13, 17, 33), (40, 64, 96), (37, 9, 100)):
+        check_columns(*sizes, at_the_end)
     for pixels in (1, 5, 63, 1024):
         check_likelihood(pixels, at_the_end)

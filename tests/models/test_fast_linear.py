@@ -1,6 +1,7 @@
 """Dense layers, those by oneDNN too, against torch's, in float64 where it matters which of the two is nearer."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -100,7 +101,87 @@ def test_columns_whatever_else_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.set_default_dtype(torch.float32)
     for mine, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
-    assert ours(x[:0]).shape == (0, 400)
+    assert results(ours, x[:0])[1].shape == (0, 400)
+
+
+@pytest.fixture
+def columns(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """A layer whose images are columns, alone in its row."""
+    monkeypatch.setattr(fast_linear, "has_onednn", lambda: False)
+    return accelerated(nn.Sequential(filled(nn.Linear(600, 700)), nn.ELU()))
+
+
+@needs_kernels
+@pytest.mark.parametrize("size", [(1,), (5,), (700, 1), (20, 700)])
+def test_biases_of_other_sizes_are_torch_s(columns: nn.Module, size: tuple[int, ...]) -> None:
+    columns[0].bias = nn.Parameter(torch.ones(size))
+    x = images(20, 600)
+    try:
+        expected = nn.functional.elu(nn.functional.linear(x, columns[0].weight, columns[0].bias))
+    except RuntimeError:
+        with pytest.raises(RuntimeError, match="expanded size"):
+            columns(x)
+    else:
+        assert torch.equal(columns(x), expected)
+
+
+@needs_kernels
+def test_gradients_of_columns_where_torch_looks_on(columns: nn.Module) -> None:
+    x = images(3, 600).requires_grad_()
+    asked = [x, *columns.parameters()]
+    made = columns(x)
+    outer = torch.randn(4, *made.shape, generator=rng(4))
+    batched = torch.autograd.grad(made, asked, outer, is_grads_batched=True, retain_graph=True)
+    for number, each in enumerate(outer):
+        for mine, one in zip(batched, torch.autograd.grad(made, asked, each, retain_graph=True), strict=True):
+            torch.testing.assert_close(mine[number], one, rtol=1e-4, atol=1e-5)
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.grad(made, asked, outer[0])
+    assert counter.get_total_flops() == 2 * 2 * 3 * 600 * 700
+    expected = torch.autograd.grad(columns(x), asked, outer[0])
+    with torch.autograd.graph.saved_tensors_hooks(torch.Tensor.double, lambda kept: kept):
+        made = columns(x)
+    for mine, theirs in zip(torch.autograd.grad(made, asked, outer[0]), expected, strict=True):
+        torch.testing.assert_close(mine.float(), theirs, rtol=1e-4, atol=1e-5)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "lies", [torch.clone, lambda grad: grad[:, :1].expand_as(grad), lambda grad: grad.t().clone().t()]
+)
+def test_a_gradient_is_read_as_it_lies_and_left_so(
+    columns: nn.Module, lies: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    plain = nn.Sequential(nn.Linear(600, 700), nn.ELU())
+    plain.load_state_dict(columns.state_dict())
+    x = images(30, 1200)[:, ::2]  # with gaps in memory
+    gradient = lies(torch.randn(30, 700, generator=rng(4)))
+    before = gradient.clone()
+    results = [torch.autograd.grad(net[:1](x), list(net.parameters()), gradient) for net in (columns, plain)]
+    results += [torch.autograd.grad(net(x), list(net.parameters()), gradient) for net in (columns, plain)]
+    for mine, theirs in zip(results[0] + results[2], results[1] + results[3], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+    assert torch.equal(gradient, before)
+
+
+@needs_kernels
+def test_batches_of_other_sizes_are_not_compiled_for_anew(columns: nn.Module) -> None:
+    for count in (65, 100, 128):
+        columns(images(count, 600)).sum().backward()
+    from unbraid.models import column_kernels
+
+    before = column_kernels._gradient_of_weight.cache_info().misses
+    for count in (66, 90, 127):
+        columns(images(count, 600)).sum().backward()
+    assert column_kernels._gradient_of_weight.cache_info().misses == before
+
+
+@needs_kernels
+def test_a_nan_stays_one_on_the_way_back(columns: nn.Module) -> None:
+    x = images(9, 600)
+    x[4] = float("nan")
+    columns(x).sum().backward()
+    assert columns[0].bias.grad.isnan().all() and columns[0].weight.grad.isnan().all()
 
 
 def gradients(net: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:

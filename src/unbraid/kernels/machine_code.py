@@ -86,7 +86,8 @@ class Code:
 
     @contextmanager
     def loop(self, stop: Index, start: Index = 0, step: Index = 1, *, unrolled: bool = True) -> Iterator[Any]:
-        """The block is run for each index; one that is known to be run once is no loop."""
+        """The block is run for each index; one that is known to be run once is no loop. If `unrolled`, LLVM writes it
+        several times in a row as it sees fit."""
         if (start, stop, step) == (0, 1, 1):
             yield self.index(0)
             return

@@ -30,8 +30,8 @@ def is_plainly_run() -> bool:
 
 def holds_floats(x: Any) -> bool:
     """A tensor or a parameter of float32 in the memory of the CPU, in whatever order."""
-    there = type(x) in _PLAIN and x.is_cpu and x.layout is torch.strided
-    return there and x.dtype is torch.float32 and not (x.is_neg() or x._is_zerotensor())
+    there = type(x) in _PLAIN and x.is_cpu and x.layout is torch.strided and x.dtype is torch.float32
+    return there and not (x.is_neg() or x._is_zerotensor() or torch._C._functorch.is_legacy_batchedtensor(x))
 
 
 def is_turned(x: Tensor) -> bool:

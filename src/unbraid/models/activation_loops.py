@@ -20,4 +20,5 @@ def through(code: Code, gradient: Any, after: Any, activation: str) -> Any:
     """The gradient before an activation, from that after it and from what came out, as torch has it."""
     if activation == "relu":
         return code.select(after, "<=", 0.0, code.constant(0.0, gradient.type.count), gradient)
-    return code.select(after, "<=", 0.0, code.multiply_add(gradient, after, gradient), gradient)
+    slope = code.total(after, code.constant(1.0, after.type.count))
+    return code.select(after, ">", 0.0, gradient, code.builder.fmul(gradient, slope))

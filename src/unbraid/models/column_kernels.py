@@ -97,23 +97,26 @@ def _in_rows() -> Kernel:
 
 def gradient_of_weight(gradient: Tensor, x: Tensor) -> Tensor:
     """gradient [O, B], without gaps in memory, times x [B, I] -> [O, I]"""
+    (images, inputs), outputs = x.shape, len(gradient)
     by_inputs = is_turned(x)
     x = x if by_inputs else x.contiguous()
-    found = gradient.new_empty(len(gradient), x.shape[1])
-    run, space = _gradient_of_weight(*x.shape, by_inputs)
-    shares = shares_of(len(gradient))
-    run(len(gradient), shares, [gradient, x, found, gradient.new_empty(shares * space)])
+    found = gradient.new_empty(outputs, inputs)
+    run, space = _gradient_of_weight(1 << (images - 1).bit_length(), inputs, by_inputs)
+    shares = shares_of(outputs)
+    run(outputs, shares, [gradient, x, found, gradient.new_empty(shares * space), images])
     return found
 
 
 @lru_cache(_KERNELS)
-def _gradient_of_weight(images: int, inputs: int, by_inputs: bool) -> tuple[Kernel, int]:
-    """(kernel over outputs, floats of its working space a share); x lies as [I, B] where it is `by_inputs`."""
+def _gradient_of_weight(most: int, inputs: int, by_inputs: bool) -> tuple[Kernel, int]:
+    """(kernel over outputs, of so many images at most, floats of its working space a share); x lies as [I, B] where it
+    is `by_inputs`."""
     room = Room()
-    working = room.take(images * PANEL * lanes())
+    working = room.take(most * PANEL * lanes())
 
     def work(code: Code, outputs: Span, arrays: Sequence[Any]) -> None:
-        gradient, x, found, space = arrays
+        gradient, x, found, space = arrays[:4]
+        images = code.number(arrays[4])
 
         def panel(first: Any, count: int) -> Matrix:
             own = Matrix(code.at(space, working), count)  # side by side, for rows of x may share a place in the cache
@@ -130,4 +133,4 @@ def _gradient_of_weight(images: int, inputs: int, by_inputs: bool) -> tuple[Kern
 
         multiply(code, outputs, inputs, images, Matrix(gradient, images), panel, finish)
 
-    return compiled(4, work, share_of_array={3: room.floats}), room.floats
+    return compiled(5, work, share_of_array={3: room.floats}), room.floats

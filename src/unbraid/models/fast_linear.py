@@ -45,8 +45,11 @@ class FastLinear(nn.Linear):
         return _Columns.apply(x, self.weight, self.bias, activation).t()
 
     def _is_ours(self, x: Tensor) -> bool:
-        fits = self.weight.numel() >= _WORTH_IT and is_plainly_run() and x.dim() == 2 and len(x) > 0
-        return fits and all(tensor is None or holds_floats(tensor) for tensor in (x, self.weight, self.bias))
+        weight, bias = self.weight, self.bias
+        if weight.numel() < _WORTH_IT or not is_plainly_run() or x.dim() != 2:
+            return False
+        has_bias = bias is not None and bias.shape == weight.shape[:1] and holds_floats(bias)
+        return holds_floats(x) and holds_floats(weight) and (bias is None or has_bias)
 
 
 class _Linear(torch.autograd.Function):
@@ -91,18 +94,30 @@ class _Columns(torch.autograd.Function):
 
         x, weight, made = ctx.saved_tensors
         of_x, of_weight, of_bias, _ = ctx.needs_input_grad
-        before, sums = column_kernels.gradient_before(with_floats(grad), made, ctx.activation)
-        return (
-            torch.mm(weight.t(), before).t() if of_x else None,
-            column_kernels.gradient_of_weight(before, x) if of_weight else None,
-            sums if of_bias else None,
-            None,
-        )
+        grad = with_floats(grad)
+        are_ours = all(tensor is None or holds_floats(tensor) for tensor in (grad, x, weight, made))
+        if not (are_ours and is_plainly_run()):
+            before = _before(grad, made, ctx.activation)
+            for_weight, for_bias = torch.mm(before, x) if of_weight else None, before.sum(1) if of_bias else None
+        else:
+            before, for_bias = column_kernels.gradient_before(grad, made, ctx.activation)
+            for_weight = column_kernels.gradient_of_weight(before, x) if of_weight else None
+        of_given = torch.mm(weight.t(), before).t() if of_x else None
+        return of_given, for_weight, for_bias if of_bias else None, None
 
 
-def in_rows(x: Tensor) -> Tensor:
-    """`x` [B, O] without gaps in memory, if it lies there turned."""
-    if not is_turned(x):
+def _before(gradient: Tensor, made: Tensor | None, activation: str) -> Tensor:
+    """By torch, as where it looks on: the gradient before the activation that made `made`."""
+    if made is None:
+        return gradient
+    if activation == "relu":
+        return torch.where(made <= 0, 0.0, gradient)
+    return torch.where(made > 0, gradient, gradient * (made + 1))
+
+
+def in_rows(x: Any) -> Any:
+    """`x`, but a matrix that lies turned in memory as layers that know nothing of columns expect it."""
+    if not isinstance(x, Tensor) or not is_turned(x):
         return x
     return _Rows.apply(x) if is_plainly_run() and holds_floats(x) else x.contiguous()
 

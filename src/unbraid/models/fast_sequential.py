@@ -3,7 +3,7 @@
 from itertools import takewhile
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from unbraid.models import chain
 from unbraid.models.activations import are_all_watched, followed, is_watched, with_activations
@@ -32,16 +32,11 @@ class FastSequential(nn.Sequential):
                 if type(layer) is FastLinear and not is_watched(layer):
                     x = layer.in_columns(x, activation)
                 else:
-                    x = followed(layer(x if type(layer) in _TAKE_COLUMNS else _in_rows(x)), activation)
+                    x = followed(layer(x if type(layer) in _TAKE_COLUMNS else in_rows(x)), activation)
             else:
                 x, count = found
                 layers = layers[count:]
-        return _in_rows(x)
-
-
-def _in_rows(x: Any) -> Any:
-    """As layers that know nothing of columns expect it."""
-    return in_rows(x) if isinstance(x, Tensor) else x
+        return in_rows(x)
 
 
 def _is_ours(layer: nn.Module) -> bool:

@@ -167,7 +167,7 @@ def _are_elements(steps: Sequence[Tensor], together: Tensor) -> bool:
 def _rows(weights: Sequence[Tensor], states: Sequence[Mapping[str, Any]]) -> "AdamRows | None":
     """For the kernel, where there is one for these."""
     tensors = [(weight, own["exp_avg"], own["exp_avg_sq"]) for weight, own in zip(weights, states, strict=True)]
-    if not has_kernels() or not all(map(_is_dense, weights)):
+    if not has_kernels() or not all(map(_is_dense, weights)) or states[0]["step"].dtype is not torch.float32:
         return None
     if not all(_lie_alike(tensor, weight) for weight, *others in tensors for tensor in (weight, *others)):
         return None
