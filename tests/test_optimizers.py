@@ -212,7 +212,7 @@ def test_adam_counts_on_from_counts_of_any_kind_alike_or_not(dtype: torch.dtype)
                     optimizer.state[weight]["step"] = torch.tensor(3 + 4 * number, dtype=dtype)
             if step == 6:
                 for weight in weights:
-                    optimizer.state[weight]["step"] = torch.tensor(6, dtype=dtype)
+                    optimizer.state[weight]["step"].fill_(6)
             for group in optimizer.param_groups:
                 group["lr"] = 0.01
             optimizer.step()
