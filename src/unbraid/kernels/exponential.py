@@ -7,9 +7,7 @@ from unbraid.kernels.machine_code import Code
 
 # p in exp(r) = 1 + r + r^2 p(r) up to ln(2) / 2: of degree 4 the nearest, to 1.3e-8 of expm1(r), a tenth of a float's
 _SERIES = (1.38825167e-3, 8.36654752e-3, 4.16672006e-2, 1.66665435e-1, 4.99999970e-1)
-_LN2 = math.log(
-    2
-)  # as a float it is wrong by so little that exp(-20) is so by an eighth of a float's last digit, exp(-87) by two
+_LN2 = math.log(2)  # as one float; for that exp(-20) is wrong by another half of its last digit, exp(-87) by two
 LEAST = -87.0  # e to this is still a normal float
 
 
