@@ -5,6 +5,7 @@ A process of its own, since an access beyond them ends it (tests/models/test_fas
 
 import ctypes
 import mmap
+from functools import partial
 from math import nan, prod
 
 import torch
@@ -45,12 +46,16 @@ def guarded(values: Tensor, at_the_end: bool) -> Tensor:
     return array.copy_(values)
 
 
-def check(chain: Chain, at_the_end: bool) -> None:
-    def numbers(count: int) -> Tensor:
-        return guarded(torch.randn(count), at_the_end)
+def random(count: int, at_the_end: bool) -> Tensor:
+    return guarded(torch.randn(count), at_the_end)
 
-    def empty(count: int) -> Tensor:
-        return guarded(torch.full((count,), nan), at_the_end)
+
+def unset(count: int, at_the_end: bool) -> Tensor:
+    return guarded(torch.full((count,), nan), at_the_end)
+
+
+def check(chain: Chain, at_the_end: bool) -> None:
+    numbers, empty = partial(random, at_the_end=at_the_end), partial(unset, at_the_end=at_the_end)
 
     def empty_like(arrays: list[Tensor]) -> list[Tensor]:
         return [empty(len(array)) for array in arrays]
@@ -79,19 +84,15 @@ def check(chain: Chain, at_the_end: bool) -> None:
 
 
 def check_likelihood(pixels: int, at_the_end: bool) -> None:
-    logits, x = (guarded(torch.randn(IMAGES * pixels), at_the_end) for _ in range(2))
+    logits, x = (random(IMAGES * pixels, at_the_end) for _ in range(2))
     for of_slopes in (False, True):
-        nats, slopes = (guarded(torch.full((count,), nan), at_the_end) for count in (IMAGES, IMAGES * pixels))
+        nats, slopes = (unset(count, at_the_end) for count in (IMAGES, IMAGES * pixels))
         likelihood_kernels.kernel(pixels, of_slopes)(IMAGES, SHARES, [logits, x, nats, slopes])
         assert nats.isfinite().all() and slopes.isnan().any() != of_slopes, pixels
 
 
 def check_columns(outputs: int, images: int, inputs: int, at_the_end: bool) -> None:
-    def numbers(count: int) -> Tensor:
-        return guarded(torch.randn(count), at_the_end)
-
-    def empty(count: int) -> Tensor:
-        return guarded(torch.full((count,), nan), at_the_end)
+    numbers, empty = partial(random, at_the_end=at_the_end), partial(unset, at_the_end=at_the_end)
 
     columns, gradient = numbers(outputs * images), numbers(outputs * images)
     column_kernels._finish(True, "elu")(outputs, SHARES, [columns, numbers(outputs), images])

@@ -51,10 +51,15 @@ def test_only_the_gradients_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) 
     assert products == (1 if by_kernels else 2)  # forward and the weights: nobody asked for the gradient of x
 
 
+@pytest.fixture
+def no_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a processor that has narrow vectors alone."""
+    monkeypatch.setattr(fast_linear, "has_onednn", lambda: False)
+
+
 @needs_kernels
 @pytest.mark.parametrize("count", [1, 9, 64, 300])
-def test_images_as_columns(monkeypatch: pytest.MonkeyPatch, threads: int, count: int) -> None:
-    monkeypatch.setattr(fast_linear, "has_onednn", lambda: False)  # as on a processor that has narrow vectors alone
+def test_images_as_columns(no_onednn: None, threads: int, count: int) -> None:
     sizes = [(147, 1801), (1801, 300), (300, 900), (900, 39)]  # all but the last beyond what a chain takes
     acts = [nn.ELU(), nn.ReLU(), nn.Tanh(), nn.Identity()]
     plain = nn.Sequential(
@@ -73,8 +78,7 @@ def test_images_as_columns(monkeypatch: pytest.MonkeyPatch, threads: int, count:
 
 
 @needs_kernels
-def test_columns_without_a_bias_and_of_gradients_that_are_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_linear, "has_onednn", lambda: False)
+def test_columns_without_a_bias_and_of_gradients_that_are_not_asked_for(no_onednn: None) -> None:
     plain = nn.Sequential(filled(nn.Linear(200, 300, bias=False)), nn.ReLU(), filled(nn.Linear(300, 200)))
     plain[0].weight.requires_grad_(False)
     plain[2].bias.requires_grad_(False)
@@ -84,8 +88,7 @@ def test_columns_without_a_bias_and_of_gradients_that_are_not_asked_for(monkeypa
 
 
 @needs_kernels
-def test_columns_whatever_else_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast_linear, "has_onednn", lambda: False)
+def test_columns_whatever_else_is_set(no_onednn: None) -> None:
     plain = nn.Sequential(filled(nn.Linear(400, 700)), nn.ELU(), filled(nn.Linear(700, 400)), nn.ELU())
     ours = accelerated(plain)
     for each in (0, 2):
@@ -105,9 +108,8 @@ def test_columns_whatever_else_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def columns(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+def columns(no_onednn: None) -> nn.Module:
     """A layer whose images are columns, alone in its row."""
-    monkeypatch.setattr(fast_linear, "has_onednn", lambda: False)
     return accelerated(nn.Sequential(filled(nn.Linear(600, 700)), nn.ELU()))
 
 
@@ -187,7 +189,7 @@ def test_a_nan_stays_one_on_the_way_back(columns: nn.Module) -> None:
 def gradients(net: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     x = x.clone().requires_grad_()
     asked = [x, *(weight for weight in net.parameters() if weight.requires_grad)]
-    return [*torch.autograd.grad(net(x).sum(), asked)]  # a gradient that is one number, spread
+    return [*torch.autograd.grad(net(x).sum(), asked)]
 
 
 @pytest.mark.parametrize("act", [nn.LeakyReLU(0.1, inplace=True), nn.SiLU(inplace=True), nn.Tanh(), nn.Softmax(1)])

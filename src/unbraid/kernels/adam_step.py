@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cache
-from struct import calcsize, pack_into
+from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +34,7 @@ class Numbers(NamedTuple):
         return cls(1 - lr * weight_decay, 1 - beta1, beta2, 1 - beta2, eps, root, length)
 
 
-_NUMBERS = f"{len(Numbers._fields)}f"
+_NUMBERS = Struct(f"{len(Numbers._fields)}f")
 
 
 class AdamRows:
@@ -75,7 +75,7 @@ class AdamRows:
             self._are_alike = are_alike
             self._places[..., 5] = 0 if are_alike else range(len(counts))
         for row, count in enumerate(counts[:1] if are_alike else counts):
-            pack_into(_NUMBERS, self._numbers.data, row * calcsize(_NUMBERS), *Numbers.at(count, *options))
+            _NUMBERS.pack_into(self._numbers.data, row * _NUMBERS.size, *Numbers.at(count, *options))
         self._run()
 
 

@@ -234,7 +234,7 @@ class Code:
         for start, width in widths(count % lanes()):
             yield self.index(whole * lanes() + start), width
 
-    def copy(self, source: Any, target: Any, count: Index) -> None:
+    def copy(self, source: Any, target: Any, count: int) -> None:
         for place, width in self.along(count):
             self.store(self.load(self.at(source, place), width), self.at(target, place))
 

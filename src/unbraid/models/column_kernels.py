@@ -9,7 +9,7 @@ from torch import Tensor
 from unbraid.kernels.machine_code import Code, Kernel, Room, Span, compiled, lanes, shares_of
 from unbraid.kernels.transformed import is_turned
 from unbraid.models.activation_loops import activated, through
-from unbraid.models.dense_loops import PANEL, Matrix, multiply, turned
+from unbraid.models.dense_loops import PANEL, Matrix, into, multiply, turned
 
 _KERNELS = 64  # that are kept
 
@@ -128,9 +128,6 @@ def _gradient_of_weight(most: int, inputs: int, by_inputs: bool) -> tuple[Kernel
                     code.copy(source, code.at(own.start, code.multiply(image, count)), count)
             return own
 
-        def finish(sums: Any, output: Any, first: Any) -> None:
-            code.store(sums, code.at(found, code.add(code.multiply(output, inputs), first)))
-
-        multiply(code, outputs, inputs, images, Matrix(gradient, images), panel, finish)
+        multiply(code, outputs, inputs, images, Matrix(gradient, images), panel, into(code, found, inputs))
 
     return compiled(5, work, share_of_array={3: room.floats}), room.floats

@@ -5,7 +5,7 @@ from typing import Any
 
 from unbraid.kernels.machine_code import Code, Room, Share, Span, lanes
 from unbraid.models.activation_loops import activated, through
-from unbraid.models.dense_loops import PANEL, Matrix, multiply, of_matrix, turned
+from unbraid.models.dense_loops import PANEL, Matrix, into, multiply, of_matrix, turned
 
 
 @dataclass(frozen=True)
@@ -73,25 +73,16 @@ class DenseBackward:
                     value, after = (code.load(code.at(array, place), width) for array in (gradient, y))
                     code.store(through(code, value, after, self.of.activation), code.at(slope, place))
         if self.of_images:
-            into = self._into(code, before)
             factors = of_matrix(code, Matrix(weight, inputs))
-            multiply(code, Span(last, first), inputs, outputs, Matrix(slope, outputs), factors, into)
+            finish = into(code, before, inputs)
+            multiply(code, Span(last, first), inputs, outputs, Matrix(slope, outputs), factors, finish)
 
     def end(self, code: Code, share: Share, space: Any, x: Any, slope: Any, for_weight: Any, for_bias: Any) -> None:
         """Each share sums some rows over all images, so that it hangs on nothing how many there are."""
         inputs, outputs = self.of.inputs, self.of.outputs
         rows = code.portion(outputs, share.number, share.count)
-        slopes, into = Matrix(slope, 1, outputs), self._into(code, for_weight)
-        multiply(code, rows, inputs, share.images, slopes, of_matrix(code, Matrix(x, inputs)), into)
-
-        def finish(sums: Any, _: Any, output: Any) -> None:
-            code.store(sums, code.at(for_bias, output))
-
+        slopes, given = Matrix(slope, 1, outputs), of_matrix(code, Matrix(x, inputs))
+        multiply(code, rows, inputs, share.images, slopes, given, into(code, for_weight, inputs))
         first, ones = code.portion(1, share.number, share.count), Matrix(code.at(space, self.one), 0, 0)
-        multiply(code, first, outputs, share.images, ones, of_matrix(code, Matrix(slope, outputs)), finish)
-
-    def _into(self, code: Code, array: Any) -> Any:
-        def finish(sums: Any, row: Any, column: Any) -> None:
-            code.store(sums, code.at(array, code.add(code.multiply(row, self.of.inputs), column)))
-
-        return finish
+        each = of_matrix(code, Matrix(slope, outputs))
+        multiply(code, first, outputs, share.images, ones, each, into(code, for_bias, outputs))

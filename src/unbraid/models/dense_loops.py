@@ -17,11 +17,20 @@ class Matrix(NamedTuple):
 
     start: Any
     down: Index
-    right: Index = 1
+    right: int = 1
 
 
 def of_matrix(code: Code, b: Matrix) -> Panel:
     return lambda column, count: b._replace(start=code.at(b.start, column))
+
+
+def into(code: Code, array: Any, columns: int) -> Finish:
+    """Puts the sums where they belong in an array of so many columns, row by row."""
+
+    def finish(sums: Any, row: Any, column: Any) -> None:
+        code.store(sums, code.at(array, code.add(code.multiply(row, columns), column)))
+
+    return finish
 
 
 def multiply(code: Code, rows: Span, columns: int, depth: Index, a: Matrix, b: Panel, finish: Finish) -> None:

@@ -48,8 +48,8 @@ class FastLinear(nn.Linear):
         weight, bias = self.weight, self.bias
         if weight.numel() < _WORTH_IT or not is_plainly_run() or x.dim() != 2:
             return False
-        has_bias = bias is not None and bias.shape == weight.shape[:1] and holds_floats(bias)
-        return holds_floats(x) and holds_floats(weight) and (bias is None or has_bias)
+        fits = bias is None or (bias.shape == weight.shape[:1] and holds_floats(bias))
+        return fits and holds_floats(x) and holds_floats(weight)
 
 
 class _Linear(torch.autograd.Function):
@@ -96,14 +96,15 @@ class _Columns(torch.autograd.Function):
         of_x, of_weight, of_bias, _ = ctx.needs_input_grad
         grad = with_floats(grad)
         are_ours = all(tensor is None or holds_floats(tensor) for tensor in (grad, x, weight, made))
-        if not (are_ours and is_plainly_run()):
-            before = _before(grad, made, ctx.activation)
-            for_weight, for_bias = torch.mm(before, x) if of_weight else None, before.sum(1) if of_bias else None
-        else:
-            before, for_bias = column_kernels.gradient_before(grad, made, ctx.activation)
+        if are_ours and is_plainly_run():
+            before, sums = column_kernels.gradient_before(grad, made, ctx.activation)
             for_weight = column_kernels.gradient_of_weight(before, x) if of_weight else None
-        of_given = torch.mm(weight.t(), before).t() if of_x else None
-        return of_given, for_weight, for_bias if of_bias else None, None
+        else:
+            before = _before(grad, made, ctx.activation)
+            sums = before.sum(1)
+            for_weight = torch.mm(before, x) if of_weight else None
+        for_x = torch.mm(weight.t(), before).t() if of_x else None
+        return for_x, for_weight, sums if of_bias else None, None
 
 
 def _before(gradient: Tensor, made: Tensor | None, activation: str) -> Tensor:
