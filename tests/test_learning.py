@@ -72,9 +72,9 @@ def test_a_replayed_run_is_the_plain_one_to_the_last_bit(objective: str, model: 
 @needs_kernels
 @pytest.mark.parametrize("is_wrong", [False, True])
 def test_kernels_that_are_wrong_are_not_used(is_wrong: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unbraid.kernels import pointwise
+    from unbraid.kernels import fusing, pointwise
 
-    pointwise._kernel.cache_clear()
+    fusing._kernel.cache_clear()
     if is_wrong:
         monkeypatch.setitem(pointwise._EMITTED, "mul", pointwise._EMITTED["add"])
     ours, plain = both(objective="beta_vae", beta=3.25)
@@ -86,7 +86,7 @@ def test_kernels_that_are_wrong_are_not_used(is_wrong: bool, monkeypatch: pytest
         lengths.append(len(ours.learn._recorded.tape.program))
     assert_same(ours, plain)
     assert (lengths[-1] < lengths[0]) is not is_wrong
-    pointwise._kernel.cache_clear()
+    fusing._kernel.cache_clear()
 
 
 @pytest.mark.parametrize(

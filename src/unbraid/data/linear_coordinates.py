@@ -39,9 +39,10 @@ def linear_coordinates(
         scale = torch.where(variances > _LEAST, variances, torch.inf).rsqrt()
         white = directions * scale  # [pixels, count]
         components = ((pixels - centre) @ white).numpy()
-        weight = (white @ torch.from_numpy(_independent(components).T)).float().to(device)
-        centre = centre.float().to(device)
-    return lambda x: (_small(x) - centre) @ weight
+        weight = white @ torch.from_numpy(_independent(components).T)
+        spread = _spread(weight, dataset.image_shape).float().to(device)
+        shift = (-centre @ weight).float().to(device)
+    return lambda x: torch.nn.functional.linear(x.flatten(1), spread, shift)
 
 
 def _independent(components: np.ndarray) -> np.ndarray:
@@ -56,6 +57,15 @@ def _independent(components: np.ndarray) -> np.ndarray:
     with threadpool_limits(1), warnings.catch_warnings():  # one thread: their number decides the last bits
         warnings.simplefilter("ignore", ConvergenceWarning)  # of Gaussian components, which any rotation suits
         return fastica(components, whiten=False, fun="cube", w_init=start, max_iter=1000, tol=1e-6)[1]
+
+
+def _spread(weight: "Tensor", image_shape: tuple[int, int, int]) -> "Tensor":
+    """[count, pixels]: `x @ _spread.T` is `_small(x) @ weight`, without making x small, which takes longer."""
+    import torch
+
+    blank = torch.zeros(1, *image_shape, dtype=weight.dtype)
+    pulled_back = torch.func.vjp(_small, blank)[1]
+    return torch.cat([pulled_back(column[None])[0] for column in weight.T]).flatten(1)
 
 
 def _small(x: "Tensor") -> "Tensor":

@@ -20,7 +20,7 @@ from unbraid.kernels import tape
 
 FLOAT, POINTER = ir.FloatType(), ir.PointerType()
 _ZERO = ir.Constant(FLOAT, 0.0)
-_INDEX, _INT, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
+INDEX, INT, VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 Index = Any  # an int, or what LLVM will know as one
@@ -59,7 +59,7 @@ class Code:
         self.builder = builder
 
     def index(self, value: Index) -> Any:
-        return value if isinstance(value, ir.Value) else ir.Constant(_INDEX, value)
+        return value if isinstance(value, ir.Value) else ir.Constant(INDEX, value)
 
     def add(self, a: Index, b: Index) -> Any:
         return self.builder.add(self.index(a), self.index(b))
@@ -109,7 +109,7 @@ class Code:
         """Has `write(code, *values)` write a function of its own, and calls it: the time to compile grows faster than a
         function's length."""
         module = self.builder.module
-        kind = ir.FunctionType(_VOID, [value.type for value in values])
+        kind = ir.FunctionType(VOID, [value.type for value in values])
         function = ir.Function(module, kind, name=module.get_unique_name("part"))
         function.linkage = "internal"
         function.attributes.add("noinline")
@@ -136,7 +136,7 @@ class Code:
 
     def table(self, values: Sequence[int]) -> Callable[[Index], Any]:
         """What stands there at an index."""
-        kind, module = ir.ArrayType(_INDEX, len(values)), self.builder.module
+        kind, module = ir.ArrayType(INDEX, len(values)), self.builder.module
         array = ir.GlobalVariable(module, kind, module.get_unique_name("table"))
         array.linkage, array.global_constant = "internal", True
         array.initializer = ir.Constant(kind, list(values))
@@ -153,20 +153,20 @@ class Code:
 
     def whole(self, pointer: Any, at: Index) -> Any:
         """A number of an array of int64."""
-        place = self.builder.gep(pointer, [self.index(at)], source_etype=_INDEX)
-        return self.builder.load(place, typ=_INDEX)
+        place = self.builder.gep(pointer, [self.index(at)], source_etype=INDEX)
+        return self.builder.load(place, typ=INDEX)
 
     def pointer(self, address: Any) -> Any:
         return self.builder.inttoptr(address, POINTER)
 
     def number(self, given: Any) -> Any:
         """That stands in the place of an array."""
-        return self.builder.ptrtoint(given, _INDEX)
+        return self.builder.ptrtoint(given, INDEX)
 
     def spread(self, scalar: Any, width: int) -> Any:
         """A vector of one number."""
         nothing = ir.Constant(ir.VectorType(FLOAT, width), ir.Undefined)
-        first = self.builder.insert_element(nothing, scalar, ir.Constant(_INT, 0))
+        first = self.builder.insert_element(nothing, scalar, ir.Constant(INT, 0))
         return self.builder.shuffle_vector(first, nothing, _ints(0, width))
 
     def counted(self, first: Index, width: int, by: float) -> Any:
@@ -177,13 +177,13 @@ class Code:
 
     def picked(self, vector: Any, places: Sequence[int]) -> Any:
         """The vector of what stands at these places of another."""
-        mask = ir.Constant(ir.VectorType(_INT, len(places)), list(places))
+        mask = ir.Constant(ir.VectorType(INT, len(places)), list(places))
         return self.builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), mask)
 
     def joined(self, first: Any, second: Any, places: Sequence[int] = ()) -> Any:
         """Both side by side, or what stands at these places then."""
         chosen = [*places] or [*range(2 * first.type.count)]
-        return self.builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(_INT, len(chosen)), chosen))
+        return self.builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(INT, len(chosen)), chosen))
 
     def sum(self, vector: Any) -> Any:
         """The sum of what stands in it, a vector of one; halves are added first, so that no sum is long."""
@@ -209,7 +209,7 @@ class Code:
         builder, width = self.builder, a.type.count
         shift = self.constant(_SHIFT, width)  # beside this number a float has whole ones alone, in its last bits
         shifted = self.multiply_add(a, self.constant(by, width), shift)
-        exponent = builder.shl(builder.bitcast(shifted, ir.VectorType(_INT, width)), _ints(23, width))
+        exponent = builder.shl(builder.bitcast(shifted, ir.VectorType(INT, width)), _ints(23, width))
         power = builder.bitcast(builder.add(exponent, _ints(127 << 23, width)), a.type)
         return power, builder.fsub(shifted, shift)
 
@@ -243,7 +243,7 @@ class Code:
             self.store(self.spread(scalar, width), self.at(pointer, place))
 
     def _intrinsic(self, name: str, kind: Any, arguments: int) -> Any:
-        return _declared(self.builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind] * arguments)
+        return declared(self.builder.module, f"llvm.{name}.v{kind.count}f32", kind, [kind] * arguments)
 
 
 def shares_of(images: int) -> int:
@@ -319,7 +319,7 @@ class Kernel:
 
 
 def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, end: Any) -> None:
-    body = ir.Function(module, ir.FunctionType(_VOID, [POINTER]), name="body")
+    body = ir.Function(module, ir.FunctionType(VOID, [POINTER]), name="body")
     body.linkage = "internal"
     entry, start = body.append_basic_block(), body.append_basic_block()
     builder = ir.IRBuilder(start)
@@ -329,7 +329,7 @@ def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, 
         return code.whole(body.args[0], number)
 
     def asked(function: str) -> Any:
-        return builder.sext(builder.call(_declared(module, function, _INT, []), []), _INDEX)
+        return builder.sext(builder.call(declared(module, function, INT, []), []), INDEX)
 
     images, shares = argument(0), argument(1)
     pointers = [code.pointer(argument(2 + number)) for number in range(arrays)]
@@ -340,16 +340,20 @@ def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, 
             own[number] = code.at(pointers[number], code.multiply(share, floats))
         work(code, code.portion(images, share, shares), own)
     if end is not None:
-        builder.call(_declared(module, "GOMP_barrier", _VOID, []), [])
+        builder.call(declared(module, "GOMP_barrier", VOID, []), [])
         with code.loop(shares, thread, threads) as share:
             end(code, Share(share, shares, images), pointers)
     builder.ret_void()
     builder.position_at_end(entry)
     builder.branch(start)
-    kernel = ir.Function(module, ir.FunctionType(_VOID, [POINTER, _INT]), name="kernel")
+    kernel = ir.Function(module, ir.FunctionType(VOID, [POINTER, INT]), name="kernel")
     builder = ir.IRBuilder(kernel.append_basic_block())
-    parallel = _declared(module, "GOMP_parallel", _VOID, [POINTER, POINTER, _INT, _INT])
-    builder.call(parallel, [body, *kernel.args, ir.Constant(_INT, 0)])
+    one = ir.Constant(INT, 1)
+    with builder.if_then(builder.icmp_signed("==", kernel.args[1], one)):  # or MKL would start threads in this one
+        builder.call(body, kernel.args[:1])
+        builder.ret_void()
+    parallel = declared(module, "GOMP_parallel", VOID, [POINTER, POINTER, INT, INT])
+    builder.call(parallel, [body, *kernel.args, ir.Constant(INT, 0)])
     builder.ret_void()
 
 
@@ -381,18 +385,25 @@ def _machine() -> binding.TargetMachine:
 @cache
 def _openmp() -> dict[str, int] | None:
     """Addresses of what starts torch's own threads, so that there are no others beside them; None where it has none."""
-    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
-    if not library.exists():
+    found = {name: address for name in _OPENMP if (address := of_torch(name)) is not None}
+    return found if len(found) == len(_OPENMP) else None
+
+
+def of_torch(name: str) -> int | None:
+    """The address of a function of torch's library, or of those that it is linked with; None where there is none."""
+    library = _torch()
+    if library is None or not hasattr(library, name):
         return None
-    torchs = ctypes.CDLL(str(library))  # looks in what it is linked with too
-    return {name: _address(getattr(torchs, name)) for name in _OPENMP} if hasattr(torchs, _OPENMP[0]) else None
+    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
 
 
-def _address(function: Any) -> int:
-    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
+@cache
+def _torch() -> ctypes.CDLL | None:
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    return ctypes.CDLL(str(library)) if library.exists() else None
 
 
-def _declared(module: ir.Module, name: str, result: Any, arguments: Sequence[Any]) -> Any:
+def declared(module: ir.Module, name: str, result: Any, arguments: Sequence[Any]) -> Any:
     found = module.globals.get(name)
     return found if found is not None else ir.Function(module, ir.FunctionType(result, arguments), name=name)
 
@@ -406,4 +417,4 @@ def _not_unrolled(module: ir.Module) -> ir.MDValue:
 
 
 def _ints(value: int, width: int) -> Any:
-    return ir.Constant(ir.VectorType(_INT, width), [value] * width)
+    return ir.Constant(ir.VectorType(INT, width), [value] * width)

@@ -80,6 +80,11 @@ class Entry(NamedTuple):
     of: Operator | None = None  # what it stands for
 
 
+def kernel_entry(call: Callable[[], Any], memory: Sequence[Tensor]) -> Entry:
+    """Of a kernel that reads and writes this memory."""
+    return Entry(call, (), {}, _storages(memory), _storages(memory))
+
+
 class Tape(TorchDispatchMode):
     """Writes down, while it is on, what torch's operators and our kernels do; `replay` does it again.
 
@@ -105,7 +110,7 @@ class Tape(TorchDispatchMode):
     def kernel(self, call: Callable[[], Any], memory: Sequence[Tensor], *kept: Any) -> None:
         """Writes down what torch knows nothing of, and reads and writes this memory; `kept` is what else it needs."""
         if not self.refused:
-            self.program.append(Entry(call, (), {}, _storages(memory), _storages(memory)))
+            self.program.append(kernel_entry(call, memory))
             self.kept.append((memory, kept))
 
     def replay(self) -> None:

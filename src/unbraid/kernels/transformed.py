@@ -39,6 +39,16 @@ def is_turned(x: Tensor) -> bool:
     return x.dim() == 2 and not x.is_contiguous() and x.t().is_contiguous()
 
 
+def is_dense(x: Tensor) -> bool:
+    """Without gaps, in whatever order; no number stands for two."""
+    count = 1
+    for stride, size in sorted((stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size > 1):
+        if stride != count:
+            return False
+        count *= size
+    return True
+
+
 def with_floats(gradient: Tensor) -> Tensor:
     """A gradient as a tensor that holds its floats, whatever way autograd has of saying what they are."""
     return gradient.clone() if gradient.is_neg() or gradient._is_zerotensor() else gradient

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from unbraid.kernels import has_kernels
-from unbraid.kernels.transformed import holds_floats
+from unbraid.kernels.transformed import holds_floats, is_dense
 
 if TYPE_CHECKING:
     from unbraid.kernels.adam_step import AdamRows
@@ -167,17 +167,13 @@ def _are_elements(steps: Sequence[Tensor], together: Tensor) -> bool:
 def _rows(weights: Sequence[Tensor], states: Sequence[Mapping[str, Any]]) -> "AdamRows | None":
     """For the kernel, where there is one for these."""
     tensors = [(weight, own["exp_avg"], own["exp_avg_sq"]) for weight, own in zip(weights, states, strict=True)]
-    if not has_kernels() or not all(map(_is_dense, weights)) or states[0]["step"].dtype is not torch.float32:
+    if not has_kernels() or not all(map(is_dense, weights)) or states[0]["step"].dtype is not torch.float32:
         return None
     if not all(_lie_alike(tensor, weight) for weight, *others in tensors for tensor in (weight, *others)):
         return None
     from unbraid.kernels.adam_step import AdamRows
 
     return AdamRows(tensors)
-
-
-def _is_dense(weight: Tensor) -> bool:
-    return weight.is_contiguous() or (weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last))
 
 
 def _lie_alike(tensor: Tensor, weight: Tensor) -> bool:

@@ -135,10 +135,10 @@ class _Recording:
     def replay(self, made: Made, numbers: Sequence[float], now: Sequence[Tensor]) -> tuple[Logs, Gradients]:
         self.replays += 1
         if self.replays == _WORTH_COMPILING and has_kernels():
-            from unbraid.kernels import pointwise
+            from unbraid.kernels.fusing import fused
 
             before = self.tape.program
-            self.tape.program = pointwise.fused(self.tape)
+            self.tape.program = fused(self.tape)
             if not self.is_right(made):
                 self.tape.program = before
         self.read[0].numpy()[:] = numbers

@@ -1,0 +1,101 @@
+"""Sums in torch's order: its bits, whatever the shape, the axes and the layout."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from kernel_cases import needs_kernels, rng
+from torch import Tensor
+
+torchs_sums = pytest.importorskip("unbraid.kernels.torchs_sums")
+pytestmark = needs_kernels
+
+SHAPES = [
+    (1,),
+    (7,),
+    (64,),
+    (1027,),
+    (5000,),
+    (16, 7),
+    (64, 32),
+    (300, 91),
+    (7, 300),
+    (4, 5, 6),
+    (64, 20, 10),
+    (10, 64, 64),
+]
+
+
+def summed(x: Tensor, axes: tuple[int, ...], keepdim: bool = False) -> Tensor | None:
+    """By a kernel of ours; None where torch is to do it."""
+    from unbraid.kernels.machine_code import Span, compiled
+
+    made = torch.full_like(x.sum(axes, keepdim), torch.nan)
+    of = torchs_sums.sum_of(x, axes, made)
+    if of is None:
+        return None
+
+    def work(code: Any, images: Span, arrays: Sequence[Any]) -> None:
+        of.write(code, Span(code.index(of.pieces), code.index(0)), *arrays, torchs_sums.lanes())
+
+    kernel = compiled(2, work)
+    kernel(1, 1, [x, made])
+    return made
+
+
+def cases() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    return [
+        (shape, axes)
+        for shape in SHAPES
+        for count in range(1, len(shape) + 1)
+        for axes in itertools.combinations(range(len(shape)), count)
+    ]
+
+
+@pytest.mark.parametrize(("shape", "axes"), cases(), ids=str)
+def test_it_has_the_bits_of_torch(threads: int, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    found = 0
+    for order in itertools.permutations(range(len(shape))):  # in memory
+        x = torch.randn([shape[axis] for axis in order], generator=rng(0)).permute(
+            [order.index(axis) for axis in range(len(shape))]
+        )
+        made = summed(x, axes)
+        if made is not None:
+            found += 1
+            assert torch.equal(made, x.sum(axes)), order
+            kept = summed(x, axes, keepdim=True)
+            assert kept is not None and torch.equal(kept, x.sum(axes, keepdim=True))
+    assert found or len(axes) > 1
+
+
+def test_many_are_sums_of_ours() -> None:
+    """Those of the objectives; others are torch's."""
+    for shape, axes in (
+        ((64,), (0,)),
+        ((64, 10), (0,)),
+        ((64, 10), (1,)),
+        ((64, 64, 10), (1,)),
+        ((64, 64, 10), (0, 1)),
+    ):
+        assert summed(torch.randn(shape), axes) is not None, (shape, axes)
+    assert summed(torch.randn(3, 4, 5), (0, 2)) is None
+    assert summed(torch.randn(1, 5).expand(4, 5), (0,)) is None
+    assert summed(torch.randn(40_000), (0,)) is None
+
+
+def test_infinities_and_what_is_no_number() -> None:
+    x = torch.randn(40, 20, generator=rng(1))
+    x[3, 4], x[5, 4], x[6, 7], x[8, 9] = torch.inf, -torch.inf, torch.nan, torch.inf
+    for axes in ((0,), (1,), (0, 1)):
+        torch.testing.assert_close(summed(x, axes), x.sum(axes), rtol=0, atol=0, equal_nan=True)
+    zeros = torch.full((17, 5), -0.0)
+    assert not summed(zeros, (0,)).signbit().logical_xor(zeros.sum(0).signbit()).any()
+
+
+def test_another_order_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    torchs_sums.lanes.cache_clear()
+    monkeypatch.setattr(torchs_sums, "_TOGETHER", 32)
+    assert torchs_sums.lanes() == 0
+    torchs_sums.lanes.cache_clear()
