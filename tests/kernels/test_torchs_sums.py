@@ -13,7 +13,6 @@ torchs_sums = pytest.importorskip("unbraid.kernels.torchs_sums")
 pytestmark = needs_kernels
 
 SHAPES = [
-    (1,),
     (7,),
     (64,),
     (1027,),
