@@ -5,6 +5,7 @@ An operator on a few hundred numbers is over sooner than torch has found its cod
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from unbraid.kernels import torchs_functions, torchs_sums
 from unbraid.kernels.machine_code import Code, Kernel, Span, compiled, shares_of
 from unbraid.kernels.pointwise import FEW, PIECES, Loops, Nest, Pointwise, points
 from unbraid.kernels.tape import Entry, Operator, Tape, kernel_entry
+from unbraid.kernels.torchs_sums import Largest
 from unbraid.kernels.transformed import holds_floats, is_dense
 
 _KERNELS = 1024  # that are kept
@@ -26,7 +28,8 @@ _SUMS = {_aten.sum.default, _aten.sum.dim_IntList}
 _MEANS = {_aten.mean.default, _aten.mean.dim}
 
 
-class Through(NamedTuple):
+@dataclass(frozen=True)
+class Through:
     """A function of numbers in a row: so many pieces, each of `size` numbers."""
 
     name: str
@@ -39,7 +42,8 @@ class Through(NamedTuple):
         torchs_functions.through_array(code, self.name, code.at(given, first), code.at(made, first), count)
 
 
-class Summed(NamedTuple):
+@dataclass(frozen=True)
+class Summed:
     of: torchs_sums.Sum
 
     @property
@@ -50,10 +54,13 @@ class Summed(NamedTuple):
         self.of.write(code, pieces, given, made, torchs_sums.lanes())
 
 
+ByTensor = Through | Summed | Largest
+
+
 class Whole(NamedTuple):
     """What is done to all numbers of a tensor before the next operator."""
 
-    of: Through | Summed
+    of: ByTensor
     given: Tensor
     made: Tensor
 
@@ -61,7 +68,7 @@ class Whole(NamedTuple):
     def numbers(self) -> int:
         return self.given.numel()
 
-    def code(self) -> tuple[Through | Summed, list[Tensor]]:
+    def code(self) -> tuple[ByTensor, list[Tensor]]:
         return self.of, [self.given, self.made]
 
 
@@ -90,6 +97,8 @@ def _works(operator: Operator) -> list[Work]:
         return _through(_FUNCTIONS[func], made, *args)
     if func in _SUMS or func in _MEANS:
         return _summed(made, func in _MEANS, *args, **kwargs)
+    if func is _aten.logsumexp.default:
+        return _log_of_sum(made, *args, **kwargs)
     return [*points(operator)]
 
 
@@ -110,6 +119,20 @@ def _summed(
         return []
     summed = Whole(Summed(of), x, made)
     return [summed, Pointwise("div", [made, float(of.rows)], made)] if is_mean else [summed]
+
+
+def _log_of_sum(made: Tensor, x: Tensor, axes: Sequence[int], keepdim: bool = False) -> list[Work]:
+    """By the steps that torch takes."""
+    less, kept = torch.empty_like(x), list(x.shape)
+    for axis in axes:
+        kept[axis] = 1
+    largest = made.new_empty(kept)
+    summed, exponentials = _summed(made, False, less, axes, keepdim), _through("exp", less, less)
+    logarithm, most = _through("log", made, made), torchs_sums.sum_of(x, axes, largest)
+    if not (summed and exponentials and logarithm and most is not None and holds_floats(x)):
+        return []
+    first: list[Work] = [Whole(Largest(most), x, largest), Pointwise("sub", [x, largest], less)]
+    return [*first, *exponentials, *summed, *logarithm, Pointwise("add", [made, largest.view(made.shape)], made)]
 
 
 def _together(works: Sequence[Work]) -> Iterator[Sequence[Nest | Whole]]:
@@ -141,7 +164,7 @@ def _kernel_of(parts: Sequence[Nest | Whole]) -> tuple[Kernel, int, list[Tensor]
 
 
 @lru_cache(_KERNELS)
-def _kernel(codes: tuple[tuple[Loops | Through | Summed, int], ...], is_shared: bool) -> Kernel:
+def _kernel(codes: tuple[tuple[Loops | ByTensor, int], ...], is_shared: bool) -> Kernel:
     """Of each code, and of how many arrays it is."""
 
     def work(code: Code, images: Span, pointers: Sequence[Any]) -> None:
@@ -153,5 +176,5 @@ def _kernel(codes: tuple[tuple[Loops | Through | Summed, int], ...], is_shared: 
     return compiled(sum(arrays for _, arrays in codes), work)
 
 
-def _write(own: Loops | Through | Summed, code: Code, last: Any, first: Any, *pointers: Any) -> None:
+def _write(own: Loops | ByTensor, code: Code, last: Any, first: Any, *pointers: Any) -> None:
     own.write(code, Span(last, first), *pointers)

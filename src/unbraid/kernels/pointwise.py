@@ -6,6 +6,7 @@ Roots stay torch's operators: MKL's are not exact.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -153,7 +154,8 @@ class Nest:
         return Loops(sizes, tuple(zip(*along, strict=True)), tuple(operators)), [*operands.values()]
 
 
-class Loops(NamedTuple):
+@dataclass(frozen=True)
+class Loops:
     """A nest as its code knows it: no addresses, so that one kernel serves all that are alike."""
 
     sizes: tuple[int, ...]  # of axes, the innermost last

@@ -5,9 +5,12 @@ other, be they four columns or four parts of one. A column is a vector wide wher
 torch 2.13 does; whether the torch at hand does is found by trial.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +31,8 @@ Load = Callable[[Index, int], Any]  # (row, column) -> what stands there: a numb
 Axis = tuple[int, int, int]  # size, and the step from one to the next in what is summed and in the sums
 
 
-class Sum(NamedTuple):
+@dataclass(frozen=True)
+class Sum:
     """Of `rows` numbers, each `step` floats from the next, for all that lies across, the outermost axis first."""
 
     rows: int
@@ -42,26 +46,30 @@ class Sum(NamedTuple):
 
     def write(self, code: Code, pieces: Span, given: Any, made: Any, lanes: int) -> None:
         """lanes: floats of torch's vectors."""
-        self._write(code, given, made, lanes, self.across or ((1, 0, 0),), pieces)
 
-    def _write(
-        self, code: Code, given: Any, made: Any, lanes: int, across: Sequence[Axis], pieces: Span | None = None
-    ) -> None:
-        (size, step, step_made), *within = across
-        if within:
-            with code.loop(*(pieces or (size,))) as index:
-                places = code.at(given, code.multiply(index, step)), code.at(made, code.multiply(index, step_made))
-                self._write(code, *places, lanes, within)
-        elif self.step == 1 and self.rows >= lanes:
-            with code.loop(size) as index:
-                column = code.at(given, code.multiply(index, step))
-                code.store(_of_row(code, column, self.rows, lanes), code.at(made, code.multiply(index, step_made)))
-        elif step == 1 and size >= lanes:
-            self._write_columns(code, given, made, across[0], [(lanes, _BESIDE), (lanes, 1), (1, 1)])
-        elif self.step >= step:
-            self._write_columns(code, given, made, across[0], [(1, _BESIDE), (1, 1)])
-        else:
-            self._write_columns(code, given, made, across[0], [(1, 1)])
+        def written(axis: Axis, given: Any, made: Any) -> None:
+            size, step, step_made = axis
+            if self.step == 1 and self.rows >= lanes:
+                with code.loop(size) as index:
+                    column = code.at(given, code.multiply(index, step))
+                    code.store(_of_row(code, column, self.rows, lanes), code.at(made, code.multiply(index, step_made)))
+            elif step == 1 and size >= lanes:
+                self._write_columns(code, given, made, axis, [(lanes, _BESIDE), (lanes, 1), (1, 1)])
+            elif self.step >= step:
+                self._write_columns(code, given, made, axis, [(1, _BESIDE), (1, 1)])
+            else:
+                self._write_columns(code, given, made, axis, [(1, 1)])
+
+        self.each(code, pieces, given, made, written)
+
+    def each(self, code: Code, pieces: Span, given: Any, made: Any, write: Callable[[Axis, Any, Any], None]) -> None:
+        """Has `write` do the innermost axis across, wherever those around it have come to."""
+        *around, axis = self.across or ((1, 0, 0),)
+        with ExitStack() as loops:
+            for number, (size, step, step_made) in enumerate(around):
+                index = loops.enter_context(code.loop(*(pieces if number == 0 else (size,))))
+                given, made = code.at(given, code.multiply(index, step)), code.at(made, code.multiply(index, step_made))
+            write(axis, given, made)
 
     def _write_columns(
         self, code: Code, given: Any, made: Any, across: Axis, passes: Sequence[tuple[int, int]]
@@ -85,6 +93,40 @@ class Sum(NamedTuple):
                         column = code.add(first, number * width)
                         code.store(total, code.at(made, code.multiply(column, step_made)))
             done += groups * width * beside
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest of the numbers of each sum, but 0 where that is infinite: what torch's logsumexp takes off them."""
+
+    of: Sum
+
+    @property
+    def pieces(self) -> int:
+        return self.of.pieces
+
+    def write(self, code: Code, pieces: Span, given: Any, made: Any) -> None:
+        def written(axis: Axis, given: Any, made: Any) -> None:
+            size, step, step_made = axis
+            if step == step_made == 1:
+                for column, width in code.along(size):
+                    self._write_column(code, code.at(given, column), code.at(made, column), width)
+            else:
+                with code.loop(size) as index:
+                    places = code.at(given, code.multiply(index, step)), code.at(made, code.multiply(index, step_made))
+                    self._write_column(code, *places, 1)
+
+        self.of.each(code, pieces, given, made, written)
+
+    def _write_column(self, code: Code, given: Any, made: Any, width: int) -> None:
+        largest = code.variable(code.load(given, width))
+        with code.loop(self.of.rows, 1) as row:
+            value, so_far = code.load(code.at(given, code.multiply(row, self.of.step)), width), code.get(largest)
+            code.set(largest, code.builder.select(code.builder.fcmp_ordered(">", value, so_far), value, so_far))
+        found, nothing = code.get(largest), code.constant(0.0, width)
+        for infinite in (math.inf, -math.inf):
+            found = code.select(found, "==", infinite, nothing, found)
+        code.store(found, made)
 
 
 def sum_of(x: Tensor, axes: Sequence[int], made: Tensor) -> Sum | None:
