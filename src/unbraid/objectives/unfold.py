@@ -93,4 +93,4 @@ def closed(now: Mapping[str, float], count: int) -> list[int]:
 
 def _open(like: Tensor, opened: Tensor | float) -> Tensor:
     """[L] the share, 0 to 1, to which each latent is open."""
-    return (opened - torch.arange(like.shape[-1], device=like.device)).clamp(0, 1)
+    return (opened - torch.arange(like.shape[-1], dtype=like.dtype, device=like.device)).clamp(0, 1)
