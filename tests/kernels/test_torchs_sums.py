@@ -12,19 +12,7 @@ from torch import Tensor
 torchs_sums = pytest.importorskip("unbraid.kernels.torchs_sums")
 pytestmark = needs_kernels
 
-SHAPES = [
-    (7,),
-    (64,),
-    (1027,),
-    (5000,),
-    (16, 7),
-    (64, 32),
-    (300, 91),
-    (7, 300),
-    (4, 5, 6),
-    (64, 20, 10),
-    (10, 64, 64),
-]
+SHAPES = (7,), (64,), (1027,), (5000,), (16, 7), (64, 32), (300, 91), (7, 300), (4, 5, 6), (64, 20, 10)
 
 
 def summed(x: Tensor, axes: tuple[int, ...], keepdim: bool = False) -> Tensor | None:
@@ -48,25 +36,31 @@ def cases() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     return [
         (shape, axes)
         for shape in SHAPES
-        for count in range(1, len(shape) + 1)
+        for count in range(1, min(len(shape), 2) + 1)
         for axes in itertools.combinations(range(len(shape)), count)
     ]
 
 
 @pytest.mark.parametrize(("shape", "axes"), cases(), ids=str)
-def test_it_has_the_bits_of_torch(threads: int, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+def test_it_has_the_bits_of_torch(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
     found = 0
     for order in itertools.permutations(range(len(shape))):  # in memory
-        x = torch.randn([shape[axis] for axis in order], generator=rng(0)).permute(
-            [order.index(axis) for axis in range(len(shape))]
-        )
+        x = torch.randn([shape[axis] for axis in order], generator=rng(0))
+        x = x.permute([order.index(axis) for axis in range(len(shape))])
         made = summed(x, axes)
         if made is not None:
             found += 1
             assert torch.equal(made, x.sum(axes)), order
-            kept = summed(x, axes, keepdim=True)
-            assert kept is not None and torch.equal(kept, x.sum(axes, keepdim=True))
     assert found or len(axes) > 1
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (1, 2)], ids=str)
+def test_so_have_sums_that_threads_share(threads: int, axes: tuple[int, ...]) -> None:
+    x = torch.randn(10, 64, 64, generator=rng(0))
+    for turned in (x, x.permute(2, 0, 1)):
+        made = summed(turned, axes, keepdim=True)
+        assert made is None or torch.equal(made, turned.sum(axes, keepdim=True))
+    assert summed(x, axes) is not None
 
 
 def test_many_are_sums_of_ours() -> None:

@@ -20,6 +20,7 @@ from unbraid.kernels.machine_code import Code, Index, Span, compiled
 _FEW = 1 << 15  # numbers: of as many and more threads share sums
 _TOGETHER = 16  # rows, or sums of them, that make one sum of the next level
 _LEVELS = 4
+_MOST_ROWS = 1 << 19  # of more, more than sixteen make a sum
 _BESIDE = 4
 _WIDTHS = 8, 16  # of torch's vectors, which need not be the widest that it knows
 _TRIED: Sequence[tuple[tuple[int, ...], tuple[int, ...]]] = (  # shapes and axes
@@ -145,6 +146,8 @@ def sum_of(x: Tensor, axes: Sequence[int], made: Tensor) -> Sum | None:
     if len(inner) != 1:  # torch adds what it has of one to what it has of the next
         return None
     ((rows, step, _),) = inner
+    if rows > _MOST_ROWS:
+        return None
     in_vectors = bool(outer) and outer[0][1] == 1 and outer[0][0] >= min(_WIDTHS)
     if in_vectors and outer[0][2] != 1:
         return None
