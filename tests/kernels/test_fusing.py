@@ -10,6 +10,7 @@ from torch import Tensor
 from unbraid.kernels.tape import Tape
 
 fusing = pytest.importorskip("unbraid.kernels.fusing")
+pointwise = pytest.importorskip("unbraid.kernels.pointwise")
 pytestmark = needs_kernels
 
 
@@ -56,6 +57,8 @@ FUSED: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], tuple[int, ...], tupl
     "an exponential with gaps": (lambda x, y: torch.exp(x[:, ::2]) * y, (4, 12), (4, 6), 2),
     "sums and means": (lambda x, y: (x.sum(0) * y.mean(1) - x.mean()) / y.sum(), (9, 5), (5, 7), 1),
     "a mean for each": (lambda x, y: (x - x.mean(0, keepdim=True)) * y, (64, 10), (64, 10), 1),
+    "no numbers": (lambda x, y: x.exp().sum(0) * torch.cat([x, y]).sum(1)[:3] * 2, (0, 3), (5, 3), 3),
+    "a logarithm of one": (lambda x, y: (x * y).logsumexp(0) * 2, (), (), 3),
     "logarithms of sums": (lambda x, y: (x * 9).logsumexp(1) + y.logsumexp(0, keepdim=True), (7, 7), (50, 7), 1),
     "many logarithms of sums": (lambda x, y: (x + y).logsumexp([1]) * 2, (64, 64, 10), (64, 1, 10), 6),
     "of what is not finite": (lambda x, y: (x / y.floor()).logsumexp(0), (40, 30), (40, 30), 2),
@@ -89,6 +92,44 @@ def test_a_kernel_has_the_bits_of_torch(threads: int, name: str) -> None:
         y.copy_(normal(*y.shape, seed=seed + 10))
         written.replay()
         torch.testing.assert_close(made, act(x, y), rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_constant_is_not_the_operand_of_that_number() -> None:
+    """Which would have the same kernel: the product of the first line is operand 2."""
+    x, y = normal(3, 5), normal(3, 5, seed=1)
+    for act in (lambda product: y * product, lambda product: y * 2.0):
+        with Tape() as written:
+            made = act(x * y)
+        expected = made.clone()
+        written.program = fusing.fused(written)
+        made.zero_()
+        written.replay()
+        assert torch.equal(made, expected)
+
+
+@pytest.mark.parametrize("value", [1 + 1e-9, -1 - 1e-9])
+def test_what_is_one_as_a_float_is_known_as_one(value: float) -> None:
+    assert not pointwise._is_known("mul", value) and not pointwise._is_known("div", value)
+    assert not pointwise._is_known("sub", 1e-46) and pointwise._is_known("sub", value)
+
+
+@pytest.mark.parametrize(
+    ("act", "numbers", "is_ours"),
+    [
+        (torch.exp, 2**18, True),
+        (torch.exp, 262_147, False),  # a prime: no pieces of one size
+        (lambda x: x.view(64, -1).sum(0), 64 * 1031, True),
+        (lambda x: x.view(256, -1).sum(0), 256 * 1031, False),
+    ],
+)
+def test_what_one_thread_would_do_for_long_is_torchs(
+    act: Callable[[Tensor], Tensor], numbers: int, is_ours: bool
+) -> None:
+    x = normal(numbers)
+    with Tape() as written:
+        act(x)
+    (entry,) = fusing.fused(written)[-1:]
+    assert (entry.of is None) is is_ours
 
 
 def test_what_is_alike_is_compiled_once() -> None:

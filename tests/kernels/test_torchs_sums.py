@@ -12,7 +12,7 @@ from torch import Tensor
 torchs_sums = pytest.importorskip("unbraid.kernels.torchs_sums")
 pytestmark = needs_kernels
 
-SHAPES = (7,), (64,), (1027,), (5000,), (16, 7), (64, 32), (300, 91), (7, 300), (4, 5, 6), (64, 20, 10)
+SHAPES = (7,), (64,), (1027,), (5000,), (16, 7), (64, 32), (300, 91), (7, 300), (5000, 5), (4, 5, 6), (64, 20, 10)
 
 
 def summed(x: Tensor, axes: tuple[int, ...], keepdim: bool = False) -> Tensor | None:
@@ -25,7 +25,7 @@ def summed(x: Tensor, axes: tuple[int, ...], keepdim: bool = False) -> Tensor | 
         return None
 
     def work(code: Any, images: Span, arrays: Sequence[Any]) -> None:
-        of.write(code, Span(code.index(of.pieces), code.index(0)), *arrays, torchs_sums.lanes())
+        of.write(code, Span(code.index(of.pieces), code.index(0)), *arrays)
 
     kernel = compiled(2, work)
     kernel(1, 1, [x, made])
@@ -63,6 +63,19 @@ def test_so_have_sums_that_threads_share(threads: int, axes: tuple[int, ...]) ->
     assert summed(x, axes) is not None
 
 
+def test_columns_that_torchs_threads_may_part_are_torchs() -> None:
+    x = torch.randn(2, 4000, 7, 2)[..., 0]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        made = summed(x, (1,))
+        assert made is not None and torch.equal(made, x.sum(1))
+        torch.set_num_threads(3)
+        assert summed(x, (1,)) is None
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_many_are_sums_of_ours() -> None:
     """Those of the objectives; others are torch's."""
     for shape, axes in (
@@ -76,6 +89,8 @@ def test_many_are_sums_of_ours() -> None:
     assert summed(torch.randn(3, 4, 5), (0, 2)) is None
     assert summed(torch.randn(1, 5).expand(4, 5), (0,)) is None
     assert summed(torch.randn(40_000), (0,)) is None
+    x = torch.empty(2, 600_000)
+    assert torchs_sums.sum_of(x.T, (0,), torch.empty(2)) is None  # torch adds up more than sixteen at a time
 
 
 def test_infinities_and_what_is_no_number() -> None:
@@ -87,8 +102,9 @@ def test_infinities_and_what_is_no_number() -> None:
     assert not summed(zeros, (0,)).signbit().logical_xor(zeros.sum(0).signbit()).any()
 
 
-def test_another_order_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    torchs_sums.lanes.cache_clear()
-    monkeypatch.setattr(torchs_sums, "_TOGETHER", 32)
-    assert torchs_sums.lanes() == 0
-    torchs_sums.lanes.cache_clear()
+@pytest.mark.parametrize(("name", "value"), [("_TOGETHER", 32), ("_LEVELS", 3), ("_BESIDE", 2), ("_LANES", 16)])
+def test_another_order_is_not_trusted(name: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torchs_sums.are_torchs.cache_clear()
+    monkeypatch.setattr(torchs_sums, name, value)
+    assert not torchs_sums.are_torchs()
+    torchs_sums.are_torchs.cache_clear()

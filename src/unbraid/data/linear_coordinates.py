@@ -63,9 +63,8 @@ def _spread(weight: "Tensor", image_shape: tuple[int, int, int]) -> "Tensor":
     """[count, pixels]: `x @ _spread.T` is `_small(x) @ weight`, without making x small, which takes longer."""
     import torch
 
-    blank = torch.zeros(1, *image_shape, dtype=weight.dtype)
-    pulled_back = torch.func.vjp(_small, blank)[1]
-    return torch.cat([pulled_back(column[None])[0] for column in weight.T]).flatten(1)
+    blank = torch.zeros(weight.shape[1], *image_shape, dtype=weight.dtype)
+    return torch.func.vjp(_small, blank)[1](weight.T)[0].flatten(1)
 
 
 def _small(x: "Tensor") -> "Tensor":

@@ -3,7 +3,6 @@
 An operator on a few hundred numbers is over sooner than torch has found its code.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -14,16 +13,16 @@ import torch
 from torch import Tensor
 
 from unbraid.kernels import torchs_functions, torchs_sums
-from unbraid.kernels.machine_code import Code, Kernel, Span, compiled, shares_of
-from unbraid.kernels.pointwise import FEW, PIECES, Loops, Nest, Pointwise, points
+from unbraid.kernels.machine_code import GRAIN, Code, Kernel, Span, compiled, shares_of
+from unbraid.kernels.pointwise import Loops, Nest, Pointwise, pieces_of, points
 from unbraid.kernels.tape import Entry, Operator, Tape, kernel_entry
 from unbraid.kernels.torchs_sums import Largest
 from unbraid.kernels.transformed import holds_floats, is_dense
 
 _KERNELS = 1024  # that are kept
+_MOST = 1 << 17  # numbers that one thread is through with before torch has woken others
 
 _aten = torch.ops.aten
-_FUNCTIONS = {_aten.exp.default: "exp", _aten.log.default: "log", _aten.tanh.default: "tanh"}
 _SUMS = {_aten.sum.default, _aten.sum.dim_IntList}
 _MEANS = {_aten.mean.default, _aten.mean.dim}
 
@@ -51,7 +50,7 @@ class Summed:
         return self.of.pieces
 
     def write(self, code: Code, pieces: Span, given: Any, made: Any) -> None:
-        self.of.write(code, pieces, given, made, torchs_sums.lanes())
+        self.of.write(code, pieces, given, made)
 
 
 ByTensor = Through | Summed | Largest
@@ -93,43 +92,51 @@ def fused(tape: Tape) -> list[Entry]:
 def _works(operator: Operator) -> list[Work]:
     """What it does; [] where torch is to do it."""
     func, args, kwargs, made = operator
-    if func in _FUNCTIONS:
-        return _through(_FUNCTIONS[func], made, *args)
     if func in _SUMS or func in _MEANS:
         return _summed(made, func in _MEANS, *args, **kwargs)
     if func is _aten.logsumexp.default:
         return _log_of_sum(made, *args, **kwargs)
+    if torchs_functions.goes_through_arrays(name := torchs_functions.NAMES.get(func, "")):
+        return _through(name, made, *args)
     return [*points(operator)]
 
 
 def _through(name: str, made: Tensor, x: Tensor) -> list[Work]:
     alike = holds_floats(x) and holds_floats(made) and x.stride() == made.stride() and is_dense(x)
-    if not alike or x.numel() == 0 or not torchs_functions.goes_through_arrays(name):
+    if not alike or x.numel() == 0:
         return []
-    pieces = math.gcd(x.numel(), PIECES) if x.numel() > FEW else 1
-    return [Whole(Through(name, pieces, x.numel() // pieces), x, made)]
+    pieces = pieces_of(x.numel()) if x.numel() > GRAIN else 1
+    return _of_few(Whole(Through(name, pieces, x.numel() // pieces), x, made))
 
 
 def _summed(
     made: Tensor, is_mean: bool, x: Tensor, axes: Sequence[int] = (), keepdim: bool = False, *, dtype: Any = None
 ) -> list[Work]:
-    known = holds_floats(x) and holds_floats(made) and dtype is None and torchs_sums.lanes() > 0
+    known = holds_floats(x) and holds_floats(made) and torchs_sums.are_torchs()
     of = torchs_sums.sum_of(x, axes or range(x.dim()), made) if known else None
     if of is None:
         return []
-    summed = Whole(Summed(of), x, made)
-    return [summed, Pointwise("div", [made, float(of.rows)], made)] if is_mean else [summed]
+    sums = _of_few(Whole(Summed(of), x, made))
+    return [*sums, Pointwise("div", [made, float(of.rows)], made)] if sums and is_mean else sums
+
+
+def _of_few(work: Whole) -> list[Work]:
+    """But where one thread would do what torch has several for."""
+    return [] if work.of.pieces == 1 and work.numbers > _MOST else [work]
 
 
 def _log_of_sum(made: Tensor, x: Tensor, axes: Sequence[int], keepdim: bool = False) -> list[Work]:
     """By the steps that torch takes."""
+    if not holds_floats(x) or x.dim() == 0:
+        return []
     less, kept = torch.empty_like(x), list(x.shape)
     for axis in axes:
         kept[axis] = 1
     largest = made.new_empty(kept)
-    summed, exponentials = _summed(made, False, less, axes, keepdim), _through("exp", less, less)
-    logarithm, most = _through("log", made, made), torchs_sums.sum_of(x, axes, largest)
-    if not (summed and exponentials and logarithm and most is not None and holds_floats(x)):
+    summed, most = _summed(made, False, less, axes, keepdim), torchs_sums.sum_of(x, axes, largest)
+    functions = all(map(torchs_functions.goes_through_arrays, ("exp", "log")))
+    exponentials, logarithm = _through("exp", less, less), _through("log", made, made)
+    if not (functions and summed and most is not None and exponentials and logarithm):
         return []
     first: list[Work] = [Whole(Largest(most), x, largest), Pointwise("sub", [x, largest], less)]
     return [*first, *exponentials, *summed, *logarithm, Pointwise("add", [made, largest.view(made.shape)], made)]
@@ -147,7 +154,7 @@ def _together(works: Sequence[Work]) -> Iterator[Sequence[Nest | Whole]]:
             last = Nest(work.made.shape)
             parts.append(last)
         last.add(work)
-    for is_large, run in groupby(parts, lambda part: part.numbers > FEW):
+    for is_large, run in groupby(parts, lambda part: part.numbers > GRAIN):
         if is_large:
             yield from ([part] for part in run)
         else:
@@ -158,7 +165,7 @@ def _kernel_of(parts: Sequence[Nest | Whole]) -> tuple[Kernel, int, list[Tensor]
     """A kernel, how many images it sees, and its tensors. Small parts are one thread's; of a large one, which comes
     alone, threads share the pieces."""
     codes, operands = zip(*(part.code() for part in parts), strict=True)
-    images = codes[0].pieces if parts[0].numbers > FEW else 1
+    images = codes[0].pieces if parts[0].numbers > GRAIN else 1
     kernel = _kernel(tuple(zip(codes, map(len, operands), strict=True)), images > 1)
     return kernel, images, [tensor for own in operands for tensor in own]
 

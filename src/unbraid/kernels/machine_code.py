@@ -25,6 +25,7 @@ _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_t
 
 Index = Any  # an int, or what LLVM will know as one
 _SHIFT = 1.5 * 2**23
+GRAIN = 1 << 15  # numbers up to which torch has one thread for an operator; for a sum it has several from there on
 LINE = 16  # floats of a line of the cache, where no two threads should write
 
 
@@ -349,7 +350,8 @@ def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, 
     kernel = ir.Function(module, ir.FunctionType(VOID, [POINTER, INT]), name="kernel")
     builder = ir.IRBuilder(kernel.append_basic_block())
     one = ir.Constant(INT, 1)
-    with builder.if_then(builder.icmp_signed("==", kernel.args[1], one)):  # or MKL would start threads in this one
+    # Not as a team of one, which would be a level of its own: in that, MKL starts other threads at each call.
+    with builder.if_then(builder.icmp_signed("==", kernel.args[1], one)):
         builder.call(body, kernel.args[:1])
         builder.ret_void()
     parallel = declared(module, "GOMP_parallel", VOID, [POINTER, POINTER, INT, INT])

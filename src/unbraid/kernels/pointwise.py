@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from unbraid.kernels import torchs_functions
-from unbraid.kernels.machine_code import Code, Span
+from unbraid.kernels.machine_code import GRAIN, Code, Span
 from unbraid.kernels.tape import Operator, storage
 from unbraid.kernels.transformed import holds_floats
 
-FEW = 1 << 15  # numbers that torch too has one thread for; it may flush denormals where others do not
-PIECES = 64  # of numbers in a row, where threads share them
+_PIECES = 64  # at most, of numbers in a row, where threads share them
 _LARGEST = torch.finfo(torch.float32).max
 
 _aten = torch.ops.aten
@@ -32,7 +31,6 @@ _NAMES: dict[Any, str] = {
     _aten.neg.default: "neg",
     _aten.reciprocal.default: "reciprocal",
 }
-_FUNCTIONS = {_aten.expm1.default: "expm1", _aten.log1p.default: "log1p"}
 _POWERS = {1: "same", 2: "square", 3: "cube"}  # that torch copies, or takes as products
 _EMITTED: dict[str, Callable[..., Any]] = {
     "add": lambda code, a, b: code.builder.fadd(a, b),
@@ -45,7 +43,7 @@ _EMITTED: dict[str, Callable[..., Any]] = {
     "reciprocal": lambda code, a: code.builder.fdiv(code.constant(1.0, a.type.count), a),
     "square": lambda code, a: code.builder.fmul(a, a),
     "cube": lambda code, a: code.builder.fmul(code.builder.fmul(a, a), a),
-    **{name: partial(torchs_functions.of_vector, name=name) for name in _FUNCTIONS.values()},
+    **{name: partial(torchs_functions.of_vector, name=name) for name in torchs_functions.OF_VECTORS},
 }
 
 
@@ -65,8 +63,8 @@ def points(operator: Operator) -> list[Pointwise]:
     name = _NAMES.get(func)
     if func is _aten.pow.Tensor_Scalar:
         name, args = _POWERS.get(args[1]), args[:1]
-    elif func in _FUNCTIONS and torchs_functions.takes_vectors(_FUNCTIONS[func]):
-        name = _FUNCTIONS[func]
+    elif torchs_functions.takes_vectors(of_torch := torchs_functions.NAMES.get(func, "")):
+        name = of_torch
     fits = len(args) <= 2 and all(key == "alpha" and value == 1 for key, value in kwargs.items())
     if name is None or not fits or made.numel() == 0 or not all(_is_known(name, value) for value in (*args, made)):
         return []
@@ -86,8 +84,19 @@ def _is_known(name: str, value: Any) -> bool:
         return holds_floats(value)
     if type(value) not in (int, float) or not abs(value) <= _LARGEST or float(value) != value:
         return False
+    value = _rounded(value)
     # LLVM leaves out products with 1 and sums with 0, and with them that denormals are flushed.
     return value != 0 and not (name in ("mul", "div") and abs(value) == 1)
+
+
+def _rounded(value: float) -> float:
+    """The nearest float32."""
+    return torch.tensor(value, dtype=torch.float32).item()
+
+
+def pieces_of(numbers: int) -> int:
+    """Into how many pieces of one size threads part so many numbers in a row."""
+    return next(count for count in range(_PIECES, 0, -1) if numbers % count == 0)
 
 
 _View = tuple[int, tuple[int, ...]]  # an address and the floats from one number to the next along each axis
@@ -135,7 +144,7 @@ class Nest:
                 if isinstance(each, Tensor):
                     operands.setdefault(self.view(each), each)
             numbers = {view: number for number, view in enumerate(operands)}
-            given = tuple(numbers[self.view(each)] if isinstance(each, Tensor) else float(each) for each in taken)
+            given = tuple(numbers[self.view(each)] if isinstance(each, Tensor) else float(each).hex() for each in taken)
             operators.append((name, given, numbers[self.view(made)]))
         first = self.points[0].made.stride()
         order = sorted((axis for axis, size in enumerate(self.shape) if size > 1), key=lambda axis: -first[axis])
@@ -146,9 +155,10 @@ class Nest:
                 axes[-1] = axes[-1][0] * size, strides
             else:
                 axes.append((size, strides))
-        if self.numbers > FEW and len(axes) == 1 and axes[0][0] % PIECES == 0:
-            size, strides = axes[0][0] // PIECES, axes[0][1]
-            axes = [(PIECES, tuple(size * stride for stride in strides)), (size, strides)]
+        if self.numbers > GRAIN and len(axes) == 1:  # of fewer one thread may flush denormals where others do not
+            size, strides = axes[0]
+            size //= (pieces := pieces_of(size))
+            axes = [(pieces, tuple(size * stride for stride in strides)), (size, strides)]
         axes = axes or [(1, (0,) * len(operands))]
         sizes, along = zip(*axes, strict=True)
         return Loops(sizes, tuple(zip(*along, strict=True)), tuple(operators)), [*operands.values()]
@@ -160,7 +170,7 @@ class Loops:
 
     sizes: tuple[int, ...]  # of axes, the innermost last
     strides: tuple[tuple[int, ...], ...]  # of each operand along each axis
-    operators: tuple[tuple[str, tuple[int | float, ...], int], ...]  # name, operands by number or floats, operand made
+    operators: tuple[tuple[str, tuple[int | str, ...], int], ...]  # name, operands by number or floats, operand made
 
     @property
     def pieces(self) -> int:
@@ -189,8 +199,8 @@ def _write_axis(code: Code, nest: Loops, axis: int, pieces: Span, pointers: Sequ
         for name, taken, made in nest.operators:
             given = []
             for each in taken:
-                if isinstance(each, float):
-                    given.append(code.constant(each, width))
+                if isinstance(each, str):  # not a float, for 2.0 is the same as 2 to whoever compares nests
+                    given.append(code.constant(float.fromhex(each), width))
                     continue
                 if each not in values:
                     values[each] = code.load(places[each], width)

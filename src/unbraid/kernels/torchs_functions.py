@@ -16,7 +16,8 @@ from unbraid.kernels.machine_code import FLOAT, INDEX, INT, VOID, Code, Index, S
 
 _ACCURATE = 0x140102  # MKL's mode that torch asks for: all digits, denormals kept, and no complaint
 _OF_ARRAYS = {"exp": "vmsExp", "log": "vmsLn", "tanh": "vmsTanh"}
-_OF_VECTORS = {"expm1": "Sleef_expm1f{}_u10", "log1p": "Sleef_log1pf{}_u10"}
+OF_VECTORS = {"expm1": "Sleef_expm1f{}_u10", "log1p": "Sleef_log1pf{}_u10"}
+NAMES = {getattr(torch.ops.aten, name).default: name for name in (*_OF_ARRAYS, *OF_VECTORS)}
 _TRIED = 4099  # numbers of each kind
 
 
@@ -40,7 +41,7 @@ def takes_vectors(name: str) -> bool:
         for at, width in code.along(_TRIED):
             code.store(of_vector(code, code.load(code.at(given, at), width), name), code.at(made, at))
 
-    return name in _OF_VECTORS and _is_there(_OF_VECTORS[name].format(lanes())) and _is_torchs(name, work)
+    return name in OF_VECTORS and _is_there(OF_VECTORS[name].format(lanes())) and _is_torchs(name, work)
 
 
 def through_array(code: Code, name: str, given: Any, made: Any, count: Index) -> None:
@@ -53,7 +54,7 @@ def through_array(code: Code, name: str, given: Any, made: Any, count: Index) ->
 
 def of_vector(code: Code, vector: Any, name: str) -> Any:
     kind, width = ir.VectorType(FLOAT, lanes()), vector.type.count
-    function = declared(code.builder.module, _OF_VECTORS[name].format(lanes()), kind, [kind])
+    function = declared(code.builder.module, OF_VECTORS[name].format(lanes()), kind, [kind])
     whole = code.picked(vector, [number % width for number in range(lanes())])
     return code.picked(code.builder.call(function, [whole]), range(width))
 

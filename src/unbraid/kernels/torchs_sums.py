@@ -1,8 +1,8 @@
 """Sums over axes in the order in which torch adds on a CPU, and so with its bits.
 
-It adds up sixteen rows, sixteen of such sums and so on, so that no sum is long; and does that for four sums beside each
-other, be they four columns or four parts of one. A column is a vector wide where numbers lie side by side. That is what
-torch 2.13 does; whether the torch at hand does is found by trial.
+It adds up sixteen rows, sixteen of such sums and so on, four levels of them, so that no sum is long; and does that for
+four sums beside each other, be they four columns or four parts of one. A column is a vector wide where numbers lie side
+by side. That is what torch 2.13 does; whether the torch at hand does is found by trial.
 """
 
 import math
@@ -15,17 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unbraid.kernels.machine_code import Code, Index, Span, compiled
+from unbraid.kernels.machine_code import GRAIN, Code, Index, Span, compiled
 
-_FEW = 1 << 15  # numbers: of as many and more threads share sums
 _TOGETHER = 16  # rows, or sums of them, that make one sum of the next level
 _LEVELS = 4
 _MOST_ROWS = 1 << 19  # of more, more than sixteen make a sum
 _BESIDE = 4
-_WIDTHS = 8, 16  # of torch's vectors, which need not be the widest that it knows
+_LANES = 8  # of the vectors that torch sums by, though it may know wider ones
 _TRIED: Sequence[tuple[tuple[int, ...], tuple[int, ...]]] = (  # shapes and axes
     *(((1100,), (0,)), ((6,), (0,)), ((300, 91), (0,)), ((5, 37), (1,))),
-    *(((70, 7), (0,)), ((3, 30, 7), (1,)), ((2, 3, 300), (0, 1))),
+    *(((70, 7), (0,)), ((4600, 7), (0,)), ((3, 30, 7), (1,)), ((2, 3, 300), (0, 1))),
 )
 
 Load = Callable[[Index, int], Any]  # (row, column) -> what stands there: a number, or as many as a vector has
@@ -45,17 +44,15 @@ class Sum:
         """Of the outermost axis, where there is one around columns that are summed together."""
         return self.across[0][0] if len(self.across) > 1 else 1
 
-    def write(self, code: Code, pieces: Span, given: Any, made: Any, lanes: int) -> None:
-        """lanes: floats of torch's vectors."""
-
+    def write(self, code: Code, pieces: Span, given: Any, made: Any) -> None:
         def written(axis: Axis, given: Any, made: Any) -> None:
             size, step, step_made = axis
-            if self.step == 1 and self.rows >= lanes:
+            if self.step == 1 and self.rows >= _LANES:
                 with code.loop(size) as index:
                     column = code.at(given, code.multiply(index, step))
-                    code.store(_of_row(code, column, self.rows, lanes), code.at(made, code.multiply(index, step_made)))
-            elif step == 1 and size >= lanes:
-                self._write_columns(code, given, made, axis, [(lanes, _BESIDE), (lanes, 1), (1, 1)])
+                    code.store(_of_row(code, column, self.rows), code.at(made, code.multiply(index, step_made)))
+            elif step == 1 and size >= _LANES:
+                self._write_columns(code, given, made, axis, [(_LANES, _BESIDE), (_LANES, 1), (1, 1)])
             elif self.step >= step:
                 self._write_columns(code, given, made, axis, [(1, _BESIDE), (1, 1)])
             else:
@@ -148,10 +145,8 @@ def sum_of(x: Tensor, axes: Sequence[int], made: Tensor) -> Sum | None:
     ((rows, step, _),) = inner
     if rows > _MOST_ROWS:
         return None
-    in_vectors = bool(outer) and outer[0][1] == 1 and outer[0][0] >= min(_WIDTHS)
-    if in_vectors and outer[0][2] != 1:
-        return None
-    if x.numel() >= _FEW:
+    if x.numel() >= GRAIN:
+        in_vectors = bool(outer) and outer[0][1] == 1 and outer[0][0] >= _LANES
         whole_columns = len(outer) > 1 and outer[-1][0] >= torch.get_num_threads()  # in each thread
         if not outer or not (in_vectors or step == 1 or whole_columns):
             return None
@@ -171,12 +166,12 @@ def _coalesced(axes: Sequence[Axis]) -> list[Axis]:
 
 
 @cache
-def lanes() -> int:
-    """Floats of the vectors by which torch sums, with which `Sum.write` has its bits; 0 where none has."""
-    return next((width for width in _WIDTHS if all(_is_torchs(width, *tried) for tried in _TRIED)), 0)
+def are_torchs() -> bool:
+    """Whether these sums have the bits of torch's here."""
+    return all(_is_torchs(*tried) for tried in _TRIED)
 
 
-def _is_torchs(width: int, shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
+def _is_torchs(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
     x = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     sums = x.sum(axes)
     made = torch.empty_like(sums)
@@ -185,18 +180,18 @@ def _is_torchs(width: int, shape: tuple[int, ...], axes: tuple[int, ...]) -> boo
 
     def work(code: Code, images: Span, arrays: Sequence[Any]) -> None:
         given, sums = arrays
-        of.write(code, Span(code.index(of.pieces), code.index(0)), given, sums, width)
+        of.write(code, Span(code.index(of.pieces), code.index(0)), given, sums)
 
     compiled(2, work)(1, 1, [x, made])
     return torch.equal(made, sums)
 
 
-def _of_row(code: Code, row: Any, count: int, lanes: int) -> Any:
+def _of_row(code: Code, row: Any, count: int) -> Any:
     """The sum of numbers side by side."""
-    vectors = count // lanes
-    (total,) = _alone(code, lambda at, _: code.load(code.at(row, code.multiply(at, lanes)), lanes), vectors, lanes)
-    left = [code.load(code.at(row, at), 1) for at in range(vectors * lanes, count)]
-    return code.total(code.constant(0.0, 1), *left, *(code.picked(total, [lane]) for lane in range(lanes)))
+    vectors = count // _LANES
+    (total,) = _alone(code, lambda at, _: code.load(code.at(row, code.multiply(at, _LANES)), _LANES), vectors, _LANES)
+    left = [code.load(code.at(row, at), 1) for at in range(vectors * _LANES, count)]
+    return code.total(code.constant(0.0, 1), *left, *(code.picked(total, [lane]) for lane in range(_LANES)))
 
 
 def _alone(code: Code, load: Load, rows: int, width: int) -> list[Any]:
