@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unbraid.kernels import torchs_functions, torchs_sums
+from unbraid.kernels import torchs_functions
 from unbraid.kernels.machine_code import GRAIN, Code, Kernel, Span, compiled, shares_of
 from unbraid.kernels.pointwise import Loops, Nest, Pointwise, pieces_of, points
 from unbraid.kernels.tape import Entry, Operator, Tape, kernel_entry
-from unbraid.kernels.torchs_sums import Largest
+from unbraid.kernels.torchs_sums import Largest, Sum, are_torchs, sum_of
 from unbraid.kernels.transformed import holds_floats, is_dense
 
 _KERNELS = 1024  # that are kept
@@ -41,19 +41,7 @@ class Through:
         torchs_functions.through_array(code, self.name, code.at(given, first), code.at(made, first), count)
 
 
-@dataclass(frozen=True)
-class Summed:
-    of: torchs_sums.Sum
-
-    @property
-    def pieces(self) -> int:
-        return self.of.pieces
-
-    def write(self, code: Code, pieces: Span, given: Any, made: Any) -> None:
-        self.of.write(code, pieces, given, made)
-
-
-ByTensor = Through | Summed | Largest
+ByTensor = Through | Sum | Largest
 
 
 class Whole(NamedTuple):
@@ -112,11 +100,11 @@ def _through(name: str, made: Tensor, x: Tensor) -> list[Work]:
 def _summed(
     made: Tensor, is_mean: bool, x: Tensor, axes: Sequence[int] = (), keepdim: bool = False, *, dtype: Any = None
 ) -> list[Work]:
-    known = holds_floats(x) and holds_floats(made) and torchs_sums.are_torchs()
-    of = torchs_sums.sum_of(x, axes or range(x.dim()), made) if known else None
+    known = holds_floats(x) and holds_floats(made) and are_torchs()
+    of = sum_of(x, axes or range(x.dim()), made) if known else None
     if of is None:
         return []
-    sums = _of_few(Whole(Summed(of), x, made))
+    sums = _of_few(Whole(of, x, made))
     return [*sums, Pointwise("div", [made, float(of.rows)], made)] if sums and is_mean else sums
 
 
@@ -133,7 +121,7 @@ def _log_of_sum(made: Tensor, x: Tensor, axes: Sequence[int], keepdim: bool = Fa
     for axis in axes:
         kept[axis] = 1
     largest = made.new_empty(kept)
-    summed, most = _summed(made, False, less, axes, keepdim), torchs_sums.sum_of(x, axes, largest)
+    summed, most = _summed(made, False, less, axes, keepdim), sum_of(x, axes, largest)
     functions = all(map(torchs_functions.goes_through_arrays, ("exp", "log")))
     exponentials, logarithm = _through("exp", less, less), _through("log", made, made)
     if not (functions and summed and most is not None and exponentials and logarithm):

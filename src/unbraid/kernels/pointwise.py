@@ -156,8 +156,9 @@ class Nest:
             else:
                 axes.append((size, strides))
         if self.numbers > GRAIN and len(axes) == 1:  # of fewer one thread may flush denormals where others do not
-            size, strides = axes[0]
-            size //= (pieces := pieces_of(size))
+            ((whole, strides),) = axes
+            pieces = pieces_of(whole)
+            size = whole // pieces
             axes = [(pieces, tuple(size * stride for stride in strides)), (size, strides)]
         axes = axes or [(1, (0,) * len(operands))]
         sizes, along = zip(*axes, strict=True)
