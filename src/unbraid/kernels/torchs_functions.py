@@ -29,7 +29,8 @@ def goes_through_arrays(name: str) -> bool:
         given, made = arrays
         through_array(code, name, given, made, _TRIED)
 
-    return name in _OF_ARRAYS and _is_there(_OF_ARRAYS[name]) and _is_torchs(name, work)
+    is_there = name in _OF_ARRAYS and of_torch(_OF_ARRAYS[name]) is not None
+    return is_there and _is_torchs(name, work)
 
 
 @cache
@@ -41,29 +42,29 @@ def takes_vectors(name: str) -> bool:
         for at, width in code.along(_TRIED):
             code.store(of_vector(code, code.load(code.at(given, at), width), name), code.at(made, at))
 
-    return name in OF_VECTORS and _is_there(OF_VECTORS[name].format(lanes())) and _is_torchs(name, work)
+    is_there = name in OF_VECTORS and of_torch(OF_VECTORS[name].format(lanes())) is not None
+    return is_there and _is_torchs(name, work)
 
 
 def through_array(code: Code, name: str, given: Any, made: Any, count: Index) -> None:
     """Fills so many numbers of an array with the function of those of another."""
     kinds = [INT, given.type, made.type, INDEX]
-    function = declared(code.builder.module, _OF_ARRAYS[name], VOID, kinds)
+    function = _of_torch(code, _OF_ARRAYS[name], VOID, kinds)
     short = code.builder.trunc(code.index(count), INT)
     code.builder.call(function, [short, given, made, ir.Constant(INDEX, _ACCURATE)])
 
 
 def of_vector(code: Code, vector: Any, name: str) -> Any:
     kind, width = ir.VectorType(FLOAT, lanes()), vector.type.count
-    function = declared(code.builder.module, OF_VECTORS[name].format(lanes()), kind, [kind])
+    function = _of_torch(code, OF_VECTORS[name].format(lanes()), kind, [kind])
     whole = code.picked(vector, [number % width for number in range(lanes())])
     return code.picked(code.builder.call(function, [whole]), range(width))
 
 
-def _is_there(symbol: str) -> bool:
-    address = of_torch(symbol)
-    if address is not None:
-        binding.add_symbol(symbol, address)
-    return address is not None
+def _of_torch(code: Code, symbol: str, result: Any, arguments: Sequence[Any]) -> Any:
+    """A function that is there, where LLVM finds it."""
+    binding.add_symbol(symbol, of_torch(symbol))
+    return declared(code.builder.module, symbol, result, arguments)
 
 
 def _is_torchs(name: str, work: Callable[..., None]) -> bool:

@@ -33,7 +33,7 @@ Axis = tuple[int, int, int]  # size, and the step from one to the next in what i
 
 @dataclass(frozen=True)
 class Sum:
-    """Of `rows` numbers, each `step` floats from the next, for all that lies across, the outermost axis first."""
+    """Of `rows` numbers, each `step` floats from the next, for all across, an axis or more, outermost first."""
 
     rows: int
     step: int
@@ -44,6 +44,12 @@ class Sum:
         """Of the outermost axis, where there is one around columns that are summed together."""
         return self.across[0][0] if len(self.across) > 1 else 1
 
+    @property
+    def is_of_vectors(self) -> bool:
+        """Whether columns lie side by side, as many as a vector has."""
+        size, step, _ = self.across[-1]
+        return step == 1 and size >= _LANES
+
     def write(self, code: Code, pieces: Span, given: Any, made: Any) -> None:
         def written(axis: Axis, given: Any, made: Any) -> None:
             size, step, step_made = axis
@@ -51,7 +57,7 @@ class Sum:
                 with code.loop(size) as index:
                     column = code.at(given, code.multiply(index, step))
                     code.store(_of_row(code, column, self.rows), code.at(made, code.multiply(index, step_made)))
-            elif step == 1 and size >= _LANES:
+            elif self.is_of_vectors:
                 self._write_columns(code, given, made, axis, [(_LANES, _BESIDE), (_LANES, 1), (1, 1)])
             elif self.step >= step:
                 self._write_columns(code, given, made, axis, [(1, _BESIDE), (1, 1)])
@@ -62,7 +68,7 @@ class Sum:
 
     def each(self, code: Code, pieces: Span, given: Any, made: Any, write: Callable[[Axis, Any, Any], None]) -> None:
         """Has `write` do the innermost axis across, wherever those around it have come to."""
-        *around, axis = self.across or ((1, 0, 0),)
+        *around, axis = self.across
         with ExitStack() as loops:
             for number, (size, step, step_made) in enumerate(around):
                 index = loops.enter_context(code.loop(*(pieces if number == 0 else (size,))))
@@ -145,12 +151,12 @@ def sum_of(x: Tensor, axes: Sequence[int], made: Tensor) -> Sum | None:
     ((rows, step, _),) = inner
     if rows > _MOST_ROWS:
         return None
+    found = Sum(rows, step, tuple(reversed(outer)) or ((1, 0, 0),))
     if x.numel() >= GRAIN:
-        in_vectors = bool(outer) and outer[0][1] == 1 and outer[0][0] >= _LANES
         whole_columns = len(outer) > 1 and outer[-1][0] >= torch.get_num_threads()  # in each thread
-        if not outer or not (in_vectors or step == 1 or whole_columns):
+        if not outer or not (found.is_of_vectors or step == 1 or whole_columns):
             return None
-    return Sum(rows, step, tuple(reversed(outer)))
+    return found
 
 
 def _coalesced(axes: Sequence[Axis]) -> list[Axis]:
