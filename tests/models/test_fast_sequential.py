@@ -54,7 +54,8 @@ def test_rows_of_layers_give_what_they_give_one_by_one(threads: int, which: int,
     plain = made()
     ours, x = accelerated(plain), images(count, *size)
     for mine, theirs in zip(results(ours, x), results(plain, x), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+        largest = float(theirs.abs().max())  # a sum near 0 is wrong by the roundings of what cancels out in it
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5 * max(1.0, largest))
     trained = ours(x)
     with torch.no_grad():
         assert torch.equal(ours(x), trained)

@@ -33,7 +33,9 @@ def _parts(code: Code, x: Any) -> tuple[Any, Any]:
     x = code.select(x, "<", LEAST, constant(LEAST), x)  # a NaN stays one
     power, whole = code.power_of_two(x, 1 / _LN2)
     rest = code.multiply_add(whole, constant(-_LN2), x)
-    series = constant(_SERIES[0])
-    for factor in _SERIES[1:]:
-        series = code.multiply_add(series, rest, constant(factor))
-    return power, code.multiply_add(builder.fmul(series, rest), rest, rest)
+    square = builder.fmul(rest, rest)
+    high, middle = (
+        code.multiply_add(constant(first), rest, constant(second)) for first, second in (_SERIES[:2], _SERIES[2:4])
+    )  # at the same time, for a chain of five would be waited for
+    series = code.multiply_add(code.multiply_add(high, square, middle), rest, constant(_SERIES[4]))
+    return power, code.multiply_add(series, square, rest)

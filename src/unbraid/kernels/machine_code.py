@@ -219,8 +219,11 @@ class Code:
         test = self.builder.fcmp_ordered(comparison, a, self.constant(b, a.type.count))
         return self.builder.select(test, yes, no)
 
-    def along(self, count: Index) -> Iterator[tuple[Any, int]]:
-        """(place, width) of the vectors of so many floats in a row; what is written in this loop is run for each."""
+    def along(self, count: Index, at_once: int = 1) -> Iterator[tuple[Any, int]]:
+        """(place, width) of the vectors of so many floats in a row; what is written in this loop is run for each.
+
+        at_once: that many side by side as one, so that none waits for another, where `count` is known and there are.
+        """
         if not isinstance(count, int):
             whole = self.divide(count, lanes())
             with self.loop(whole) as number:
@@ -228,12 +231,13 @@ class Code:
             with self.loop(count, self.multiply(whole, lanes())) as place:
                 yield place, 1
             return
-        whole = count // lanes()
+        most = at_once * lanes()
+        whole = count // most
         if whole:
-            with self.loop(whole) as number:
-                yield self.multiply(number, lanes()), lanes()
-        for start, width in widths(count % lanes()):
-            yield self.index(whole * lanes() + start), width
+            with self.loop(whole, unrolled=at_once == 1) as number:
+                yield self.multiply(number, most), most
+        for start, width in widths(count % most):
+            yield self.index(whole * most + start), width
 
     def copy(self, source: Any, target: Any, count: int) -> None:
         for place, width in self.along(count):

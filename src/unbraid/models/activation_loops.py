@@ -5,6 +5,9 @@ from typing import Any
 from unbraid.kernels.exponential import expm1
 from unbraid.kernels.machine_code import Code
 
+LONG = {"elu"}  # better for many numbers at once, in a row, than for a few between other work
+_AT_ONCE = 4  # vectors: one alone is waited for at each operation
+
 
 def activated(code: Code, x: Any, activation: str) -> Any:
     """As torch has it, also of a NaN."""
@@ -12,8 +15,16 @@ def activated(code: Code, x: Any, activation: str) -> Any:
     if activation == "relu":
         return code.select(x, "<", 0.0, code.constant(0.0, width), x)
     if activation == "elu":
-        return code.select(x, "<", 0.0, expm1(code, x), x)
+        zero = code.constant(0.0, width)
+        return code.total(expm1(code, code.select(x, ">", 0.0, zero, x)), code.select(x, "<", 0.0, zero, x))
     return x
+
+
+def activate(code: Code, numbers: Any, count: int, activation: str) -> None:
+    """The same for so many numbers in a row, where they lie."""
+    for at, width in code.along(count, at_once=_AT_ONCE):
+        place = code.at(numbers, at)
+        code.store(activated(code, code.load(place, width), activation), place)
 
 
 def through(code: Code, gradient: Any, after: Any, activation: str) -> Any:

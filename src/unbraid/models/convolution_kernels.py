@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from unbraid.kernels.machine_code import Code, Room, Share
+from unbraid.models.activation_loops import LONG, activate
 from unbraid.models.convolution_loops import dots, down, pad, sum_of_pixels, to_planes, up, weight_gradient
 from unbraid.models.convolution_sizes import Convolution, Padded, fold_of, is_dotted, pixels_at_once
 
@@ -72,7 +73,11 @@ class ConvolutionForward:
     def one_image(self, code: Code, x: Any, weight: Any, bias: Any, y: Any, space: Any) -> None:
         given, made = code.at(space, self.given), code.at(space, self.made) if self.gives_planes else y
         pad(code, x, given, self.size, planes=self.takes_planes)
-        self.way.one_image(code, given, weight, bias, made, space, self.of.activation)
+        activation = self.of.activation
+        is_long = activation in LONG
+        self.way.one_image(code, given, weight, bias, made, space, "" if is_long else activation)
+        if is_long:
+            activate(code, made, math.prod(self.of.made), activation)
         if self.gives_planes:
             to_planes(code, made, y, self.of.made)
 

@@ -1,8 +1,9 @@
 """The loops of convolutions over one image, in code for the processor: sums over taps and pixels."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from unbraid.kernels.machine_code import Code, lanes, registers, widths
@@ -11,12 +12,17 @@ from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of,
 
 _SHORT = 8  # pixels in a row; of more LLVM does some at once, and leaves sums in memory where registers are 16
 
+_TAPS = 4  # side by side, whose weights stay in registers beside the sums
+
 
 def down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
     """out[y, x, n] = bias[n] + sum over taps and C of large[S y + ky, S x + kx, C] weight[ky, kx, C, n]"""
     height, width, outputs = of.small
     inputs, row = of.large[2], Padded.large(of).row
-    taps = [_Tap(ky * row + kx * inputs, (ky * of.kernel + kx) * inputs * outputs) for ky, kx in of.taps()]
+    taps = [
+        [_Tap(ky * row + kx * inputs, (ky * of.kernel + kx) * inputs * outputs) for kx in range(of.kernel)]
+        for ky in range(of.kernel)
+    ]
     there = _Grid(height, width, of.stride * row, of.stride * inputs, width * outputs, outputs)
     classes = [_Class(0, taps)]
     _gather(code, there, large, weight, bias, out, inputs, outputs, fold_of(inputs, outputs), classes, activation)
@@ -41,11 +47,12 @@ def _classes_up(of: Convolution, weights_of_tap: int) -> "list[_Class]":
     for ry in range(of.stride):
         for rx in range(of.stride):
             taps = []
-            for ky, kx in of.taps():
-                y, x = of.window(ry, ky), of.window(rx, kx)
-                if y is not None and x is not None:
-                    read = space.first + y * space.row + x * inputs
-                    taps.append(_Tap(read, (ky * of.kernel + kx) * weights_of_tap))
+            for ky in range(of.kernel):
+                if (y := of.window(ry, ky)) is not None:
+                    known = [(kx, x) for kx in range(of.kernel) if (x := of.window(rx, kx)) is not None]
+                    read = space.first + y * space.row
+                    row = [_Tap(read + x * inputs, (ky * of.kernel + kx) * weights_of_tap) for kx, x in known]
+                    taps += [row] if row else []
             classes.append(_Class((ry * width + rx) * outputs, taps))
     return classes
 
@@ -58,17 +65,32 @@ class _Tap(NamedTuple):
 
 
 class _Class(NamedTuple):
-    """Pixels that have the same taps, and where the first of them is written."""
+    """Pixels that have the same taps, in rows, and where the first of them is written."""
 
     write: int
-    taps: Sequence[_Tap]
+    taps: Sequence[Sequence[_Tap]]
 
 
-def _tables(code: Code, classes: Sequence[_Class]) -> tuple[Callable[[Any], Any], ...]:
+_Pattern = tuple[_Tap, ...]  # taps side by side, seen from the first of them
+
+
+def _together(taps: Sequence[Sequence[_Tap]], most: int) -> dict[_Pattern, list[_Tap]]:
+    """Taps in parts of rows, at most so many in each: the first ones of all parts that have a pattern."""
+    found: dict[_Pattern, list[_Tap]] = {}
+    for row in taps:
+        length = _even(len(row), most)
+        for part in (row[start : start + length] for start in range(0, len(row), length)):
+            first = part[0]
+            pattern = tuple(_Tap(tap.read - first.read, tap.weight - first.weight) for tap in part)
+            found.setdefault(pattern, []).append(first)
+    return found
+
+
+def _tables(code: Code, taps: Sequence[Sequence[_Tap]]) -> tuple[Callable[[Any], Any], ...]:
     """Where the taps of each class begin and the last one's end; where each tap reads; where its weights are."""
-    ends = [sum(len(each.taps) for each in classes[:number]) for number in range(len(classes) + 1)]
-    taps = [tap for each in classes for tap in each.taps]
-    return code.table(ends), code.table([tap.read for tap in taps]), code.table([tap.weight for tap in taps])
+    ends = [sum(map(len, taps[:number])) for number in range(len(taps) + 1)]
+    every = [tap for some in taps for tap in some]
+    return code.table(ends), code.table([tap.read for tap in every]), code.table([tap.weight for tap in every])
 
 
 @dataclass(frozen=True)
@@ -108,15 +130,22 @@ def _gather(
 ) -> None:
     """For every class and every pixel of the grid: out = bias + sums over the taps.
 
-    The sums of a tile stay in registers, each of the `fold` inputs with its own; in the end they are one.
+    The sums of a tile stay in registers, each of the `fold` inputs with its own; in the end they are one. Where they
+    are one vector a pixel, taps side by side are gone through together: a number that is read serves all of them.
     """
-    bounds, reads, weights = _tables(code, classes)
-    places, parts = code.table([each.write for each in classes]), widths(outputs)
-    for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
-        rows, columns = grid.tile(sums_at_once(outputs))
-        pixels = [(y, x) for y in range(rows) for x in range(columns)]
+    parts = widths(outputs)
+    rows, columns = grid.tile(sums_at_once(outputs))
+    pixels = [(y, x) for y in range(rows) for x in range(columns)]
+    at = {(y, x): y * grid.write_down + x * grid.write_right for y, x in pixels}
+
+    def gather(
+        vectors: Sequence[tuple[int, int]], taps: Sequence[Mapping[_Pattern, Sequence[_Tap]]], places: Sequence[int]
+    ) -> None:
+        """For classes with the same patterns of taps, and some of the channels that are made."""
+        patterns, writes = [*taps[0]], code.table(places)
+        tables = [_tables(code, [own[pattern] for own in taps]) for pattern in patterns]
         with (
-            code.loop(len(classes)) as kind,
+            code.loop(len(taps)) as kind,
             _starts(code, grid.height, rows) as y,
             _starts(code, grid.width, columns) as x,
         ):
@@ -126,18 +155,29 @@ def _gather(
                 for start, width in vectors
                 for pixel in pixels
             }
-            with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as tap, code.loop(inputs // fold) as channel:
-                taken = code.at(source, code.add(code.add(read, reads(tap)), code.multiply(channel, fold)))
-                factors = code.at(weight, code.add(weights(tap), code.multiply(channel, outputs * fold)))
-                loaded = {start: code.load(code.at(factors, start), width * fold) for start, width in vectors}
-                for pixel in pixels:
-                    numbers = code.at(taken, pixel[0] * grid.read_down + pixel[1] * grid.read_right)
-                    for start, width in vectors:
-                        total, number = sums[pixel, start], _repeated(code, numbers, fold, width)
-                        code.set(total, code.multiply_add(number, loaded[start], code.get(total)))
+            for pattern, (bounds, reads, weights) in zip(patterns, tables, strict=True):
+                readers: dict[int, list[tuple[tuple[int, int], int]]] = {}  # of a number: pixels, by their taps
+                for number, tap in enumerate(pattern):
+                    for pixel in pixels:
+                        distance = pixel[0] * grid.read_down + pixel[1] * grid.read_right + tap.read
+                        readers.setdefault(distance, []).append((pixel, number))
+                with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as row, code.loop(inputs // fold) as channel:
+                    taken = code.at(source, code.add(code.add(read, reads(row)), code.multiply(channel, fold)))
+                    factors = code.at(weight, code.add(weights(row), code.multiply(channel, outputs * fold)))
+                    loaded = {
+                        (number, start): code.load(code.at(factors, tap.weight + start), width * fold)
+                        for number, tap in enumerate(pattern)
+                        for start, width in vectors
+                    }
+                    for distance, some in sorted(readers.items()):
+                        for start, width in vectors:
+                            repeated = _repeated(code, code.at(taken, distance), fold, width)
+                            for pixel, number in some:
+                                total = sums[pixel, start]
+                                value = code.multiply_add(repeated, loaded[number, start], code.get(total))
+                                code.set(total, value)
             write = code.add(code.multiply(y, grid.write_down), code.multiply(x, grid.write_right))
-            target = code.at(out, code.add(write, places(kind)))
-            at = {(y, x): y * grid.write_down + x * grid.write_right for y, x in pixels}
+            target = code.at(out, code.add(write, writes(kind)))
             for start, width in vectors:
                 biases = None if bias is None else code.load(code.at(bias, start), width)
                 for some in _vectorfuls(pixels, outputs):
@@ -152,6 +192,14 @@ def _gather(
                     for number, pixel in enumerate(some):
                         own = code.picked(value, range(number * width, (number + 1) * width))
                         code.store(own, code.at(target, at[pixel] + start))
+
+    for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
+        alike: dict[tuple[_Pattern, ...], list[tuple[int, dict[_Pattern, list[_Tap]]]]] = {}
+        for each in classes:
+            taps = _together(each.taps, _TAPS if len(vectors) == 1 else 1)
+            alike.setdefault((*taps,), []).append((each.write, taps))
+        for some in alike.values():
+            gather(vectors, [taps for _, taps in some], [write for write, _ in some])
 
 
 def _vectorfuls(pixels: Sequence[tuple[int, int]], outputs: int) -> list[Sequence[tuple[int, int]]]:
@@ -174,7 +222,7 @@ def _summed_up(code: Code, sums: Sequence[Any], fold: int) -> Any:
 @contextmanager
 def _starts(code: Code, count: int, length: int) -> Iterator[Any]:
     """Where each part of that length begins; the last overlaps the one before it rather than reach beyond `count`."""
-    with code.loop(-(-count // length)) as part:
+    with code.loop(-(-count // length), unrolled=False) as part:
         yield code.smaller(code.multiply(part, length), count - length)
 
 
@@ -195,7 +243,7 @@ def dots(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: A
     parts, classes = widths(inputs * pixels), _classes_up(of, channels * inputs * pixels)
     sizes = {size for _, size in parts}
     count = 1 << (min(columns, lanes() // len(sizes)) // pixels).bit_length() - 1  # vectors, a power of two
-    bounds, reads, weights = _tables(code, classes)
+    bounds, reads, weights = _tables(code, [[*chain.from_iterable(each.taps)] for each in classes])
 
     def sums_of(kind: Any, read: Any, channel: int) -> Any:
         """Of `count * pixels` pixels in a row, as one vector."""
