@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 from unbraid.kernels.machine_code import Code, lanes, registers, widths
@@ -86,6 +86,15 @@ def _together(taps: Sequence[Sequence[_Tap]], most: int) -> dict[_Pattern, list[
     return found
 
 
+def _read_by(taps: Sequence[_Tap], pixels: Sequence[int]) -> list[tuple[int, list[tuple[_Tap, int]]]]:
+    """(where a number lies, the taps and pixels that read it), in a row; pixels by where their own windows begin."""
+    found: dict[int, list[tuple[_Tap, int]]] = {}
+    for pixel in pixels:
+        for tap in taps:
+            found.setdefault(pixel + tap.read, []).append((tap, pixel))
+    return sorted(found.items())
+
+
 def _tables(code: Code, taps: Sequence[Sequence[_Tap]]) -> tuple[Callable[[Any], Any], ...]:
     """Where the taps of each class begin and the last one's end; where each tap reads; where its weights are."""
     ends = [sum(map(len, taps[:number])) for number in range(len(taps) + 1)]
@@ -135,8 +144,9 @@ def _gather(
     """
     parts = widths(outputs)
     rows, columns = grid.tile(sums_at_once(outputs))
-    pixels = [(y, x) for y in range(rows) for x in range(columns)]
-    at = {(y, x): y * grid.write_down + x * grid.write_right for y, x in pixels}
+    tile = [(y, x) for y in range(rows) for x in range(columns)]
+    pixels = [y * grid.read_down + x * grid.read_right for y, x in tile]  # by where they read
+    at = {pixel: y * grid.write_down + x * grid.write_right for pixel, (y, x) in zip(pixels, tile, strict=True)}
 
     def gather(
         vectors: Sequence[tuple[int, int]], taps: Sequence[Mapping[_Pattern, Sequence[_Tap]]], places: Sequence[int]
@@ -156,26 +166,20 @@ def _gather(
                 for pixel in pixels
             }
             for pattern, (bounds, reads, weights) in zip(patterns, tables, strict=True):
-                readers: dict[int, list[tuple[tuple[int, int], int]]] = {}  # of a number: pixels, by their taps
-                for number, tap in enumerate(pattern):
-                    for pixel in pixels:
-                        distance = pixel[0] * grid.read_down + pixel[1] * grid.read_right + tap.read
-                        readers.setdefault(distance, []).append((pixel, number))
                 with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as row, code.loop(inputs // fold) as channel:
                     taken = code.at(source, code.add(code.add(read, reads(row)), code.multiply(channel, fold)))
                     factors = code.at(weight, code.add(weights(row), code.multiply(channel, outputs * fold)))
                     loaded = {
-                        (number, start): code.load(code.at(factors, tap.weight + start), width * fold)
-                        for number, tap in enumerate(pattern)
+                        (tap, start): code.load(code.at(factors, tap.weight + start), width * fold)
+                        for tap in pattern
                         for start, width in vectors
                     }
-                    for distance, some in sorted(readers.items()):
+                    for distance, readers in _read_by(pattern, pixels):
                         for start, width in vectors:
-                            repeated = _repeated(code, code.at(taken, distance), fold, width)
-                            for pixel, number in some:
+                            number = _repeated(code, code.at(taken, distance), fold, width)
+                            for tap, pixel in readers:
                                 total = sums[pixel, start]
-                                value = code.multiply_add(repeated, loaded[number, start], code.get(total))
-                                code.set(total, value)
+                                code.set(total, code.multiply_add(loaded[tap, start], number, code.get(total)))
             write = code.add(code.multiply(y, grid.write_down), code.multiply(x, grid.write_right))
             target = code.at(out, code.add(write, writes(kind)))
             for start, width in vectors:
@@ -189,8 +193,8 @@ def _gather(
                     if [at[pixel] for pixel in some] == [*range(first, first + len(some) * width, width)]:
                         code.store(value, code.at(target, first + start))
                         continue
-                    for number, pixel in enumerate(some):
-                        own = code.picked(value, range(number * width, (number + 1) * width))
+                    for place, pixel in enumerate(some):
+                        own = code.picked(value, range(place * width, (place + 1) * width))
                         code.store(own, code.at(target, at[pixel] + start))
 
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
@@ -198,11 +202,11 @@ def _gather(
         for each in classes:
             taps = _together(each.taps, _TAPS if len(vectors) == 1 else 1)
             alike.setdefault((*taps,), []).append((each.write, taps))
-        for some in alike.values():
-            gather(vectors, [taps for _, taps in some], [write for write, _ in some])
+        for same in alike.values():
+            gather(vectors, [taps for _, taps in same], [write for write, _ in same])
 
 
-def _vectorfuls(pixels: Sequence[tuple[int, int]], outputs: int) -> list[Sequence[tuple[int, int]]]:
+def _vectorfuls(pixels: Sequence[int], outputs: int) -> list[Sequence[int]]:
     """The pixels in parts whose sums fill a vector, or nearly."""
     most = max(1, lanes() // outputs) if len(widths(outputs)) == 1 else 1
     parts = []
@@ -327,46 +331,65 @@ def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: An
     height, width, outputs = of.small
     channels, space, padded = of.large[2], Padded.small(of), Padded.large(of)
     fold, parts = fold_of(channels, outputs), widths(outputs)
-    line = range(0, of.kernel * channels, fold)  # of a window
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
-        # Rows at a time, whose sums stay in registers: a power of two, as channels mostly are, so that no part is left.
-        most = 1 << (registers() // len(vectors)).bit_length() - 1
-        lines, length = max(1, most // len(line)), _even(len(line), most)
-        patterns: dict[tuple[int, ...], list[tuple[int, int]]] = {}  # rows that lie alike are one loop
-        for ky in range(0, of.kernel, lines):
-            for first in range(0, len(line), length):
-                some = [
-                    y * padded.row + c for y in range(min(lines, of.kernel - ky)) for c in line[first : first + length]
-                ]
-                place = (ky * len(line) + first) * outputs * fold
-                pattern = tuple(row - some[0] for row in some)
-                patterns.setdefault(pattern, []).append((ky * padded.row + some[0], place))
+        most, line = registers() // len(vectors), of.kernel * channels // fold
+        # Pixels gone through together, where all that they read in a row serves both and their sums stay in registers.
+        at_once = 2 if len(vectors) == 1 and width % 2 == 0 and line < most else 1
+        step = of.stride * channels
+        pixels = [number * step for number in range(at_once)]
+        patterns: dict[_Pattern, list[_Tap]] = {}  # rows that lie alike are one loop
+        for each in _boxes(of.kernel, channels // fold, most + 1 - at_once):
+            rows = [
+                _Tap(
+                    ky * padded.row + kx * channels + c * fold, ((ky * of.kernel + kx) * channels + c * fold) * outputs
+                )
+                for ky, kx, c in each
+            ]
+            pattern = tuple(_Tap(row.read - rows[0].read, row.weight - rows[0].weight) for row in rows)
+            patterns.setdefault(pattern, []).append(rows[0])
         for pattern, chunks in patterns.items():
-            reads, writes = code.table([read for read, _ in chunks]), code.table([write for _, write in chunks])
+            reads, writes = code.table([row.read for row in chunks]), code.table([row.weight for row in chunks])
             with code.loop(len(chunks)) as chunk:
                 corner, target = code.at(large, reads(chunk)), code.at(out, writes(chunk))
                 sums = {
-                    (number, start): code.variable(
-                        code.load(code.at(target, number * outputs * fold + start), size * fold)
-                    )
-                    for number in range(len(pattern))
+                    (row, start): code.variable(code.load(code.at(target, row.weight + start), size * fold))
+                    for row in pattern
                     for start, size in vectors
                 }
-                with code.loop(height) as y, code.loop(width, unrolled=width <= _SHORT or lanes() > 8) as x:
-                    at = code.add(code.multiply(y, space.row), code.multiply(x, outputs))
+                count = width // at_once
+                few = at_once == 1 and count <= _SHORT
+                with code.loop(height) as y, code.loop(count, unrolled=few or lanes() > 8) as x:
+                    at = code.add(code.multiply(y, space.row), code.multiply(x, at_once * outputs))
                     gradients = code.at(small, code.add(at, space.first))
-                    at = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, of.stride * channels))
-                    pixel = code.at(corner, at)
+                    at = code.add(code.multiply(y, of.stride * padded.row), code.multiply(x, at_once * step))
+                    first = code.at(corner, at)
                     loaded = {}
-                    for start, size in vectors:
-                        value = code.load(code.at(gradients, start), size)
-                        loaded[start] = code.picked(value, [each // fold for each in range(size * fold)])
-                    for number, distance in enumerate(pattern):
+                    for number, pixel in enumerate(pixels):
                         for start, size in vectors:
-                            total, factor = sums[number, start], _repeated(code, code.at(pixel, distance), fold, size)
-                            code.set(total, code.multiply_add(factor, loaded[start], code.get(total)))
-                for (number, start), total in sums.items():
-                    code.store(code.get(total), code.at(target, number * outputs * fold + start))
+                            value = code.load(code.at(gradients, number * outputs + start), size)
+                            loaded[pixel, start] = code.picked(value, [each // fold for each in range(size * fold)])
+                    for distance, readers in _read_by(pattern, pixels):
+                        for start, size in vectors:
+                            factor = _repeated(code, code.at(first, distance), fold, size)
+                            for row, pixel in readers:
+                                total = sums[row, start]
+                                code.set(total, code.multiply_add(loaded[pixel, start], factor, code.get(total)))
+                for (row, start), total in sums.items():
+                    code.store(code.get(total), code.at(target, row.weight + start))
+
+
+def _boxes(kernel: int, channels: int, most: int) -> Iterator[list[tuple[int, int, int]]]:
+    """All (ky, kx, channel) in boxes of at most so many, a power of two of channels, as they mostly are, so that no box
+    is smaller than others."""
+    deep = _even(channels, 1 << most.bit_length() - 1)
+    wide = _even(kernel, max(1, most // deep))
+    high = _even(kernel, max(1, most // (wide * deep))) if (wide, deep) == (kernel, channels) else 1
+    for ky, kx, c in product(range(0, kernel, high), range(0, kernel, wide), range(0, channels, deep)):
+        rows, columns, depth = (
+            range(first, min(first + length, stop))
+            for first, length, stop in ((ky, high, kernel), (kx, wide, kernel), (c, deep, channels))
+        )
+        yield [*product(rows, columns, depth)]
 
 
 def pad(
