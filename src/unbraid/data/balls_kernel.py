@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unbraid.kernels.exponential import LEAST, exp
-from unbraid.kernels.machine_code import Code, Kernel, Span, compiled, shares_of
+from unbraid.kernels.machine_code import AT_ONCE, Code, Kernel, Span, compiled, shares_of
 
 
 def drawn(centres: Tensor, size: int, *, box: float, radius: float) -> Tensor:
@@ -36,7 +36,7 @@ def _kernel(n_balls: int, size: int, box: float, radius: float) -> Kernel:
                 apart = code.multiply_add(code.counted(first, width, by), code.constant(scale, width), offset)
                 return builder.fmul(apart, apart)
 
-            for x, width in code.along(size):
+            for x, width in code.along(size, at_once=AT_ONCE):
                 light = code.constant(0.0, width)
                 for ball in range(n_balls):
                     power = code.total(squared(x, width, 1.0, 2 * ball), squared(y, width, 0.0, 2 * ball + 1))

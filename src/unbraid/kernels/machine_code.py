@@ -24,6 +24,7 @@ INDEX, INT, VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _OPENMP = ("GOMP_parallel", "GOMP_barrier", "omp_get_thread_num", "omp_get_num_threads")
 
 Index = Any  # an int, or what LLVM will know as one
+AT_ONCE = 4  # vectors, for `Code.along`, of what takes many operations: one alone is waited for at each of them
 _SHIFT = 1.5 * 2**23
 GRAIN = 1 << 15  # numbers up to which torch has one thread for an operator; for a sum it has several from there on
 LINE = 16  # floats of a line of the cache, where no two threads should write

@@ -3,10 +3,9 @@
 from typing import Any
 
 from unbraid.kernels.exponential import expm1
-from unbraid.kernels.machine_code import Code
+from unbraid.kernels.machine_code import AT_ONCE, Code
 
 LONG = {"elu"}  # better for many numbers at once, in a row, than for a few between other work
-_AT_ONCE = 4  # vectors: one alone is waited for at each operation
 
 
 def activated(code: Code, x: Any, activation: str) -> Any:
@@ -22,7 +21,7 @@ def activated(code: Code, x: Any, activation: str) -> Any:
 
 def activate(code: Code, numbers: Any, count: int, activation: str) -> None:
     """The same for so many numbers in a row, where they lie."""
-    for at, width in code.along(count, at_once=_AT_ONCE):
+    for at, width in code.along(count, at_once=AT_ONCE):
         place = code.at(numbers, at)
         code.store(activated(code, code.load(place, width), activation), place)
 
