@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,8 @@ def train_and_die(name: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    with TemporaryDirectory() as folder:
+        small_run("beta_vae", Path(folder) / "run", steps=1)  # compiles the net's kernels for all of them
     children = []
     for name in RUNS:
         child = os.fork()  # importing PyTorch takes longer than all of the training

@@ -78,7 +78,9 @@ def test_every_objective_trains_as_alone(tmp_path: Path, objective: str) -> None
     assert load_file(folders[0] / runs.WEIGHTS).keys() == load_file(folders[1] / runs.WEIGHTS).keys()
 
 
-@pytest.mark.parametrize("model", ["balls_fc", "balls_all_conv", "mlp", "swift"])
+@pytest.mark.parametrize(
+    "model", ["balls_all_conv", "swift", *(pytest.param(name, marks=pytest.mark.slow) for name in ("balls_fc", "mlp"))]
+)
 def test_other_nets_train_as_alone(tmp_path: Path, model: str) -> None:
     configs = [config(model=model, latent_dim=4 if "all" in model else 3, beta=beta, seed=3) for beta in (0.5, 4.0)]
     folders, _ = stacked(tmp_path, configs)

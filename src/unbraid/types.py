@@ -36,6 +36,10 @@ class Terms:
     aux_loss: "Tensor | None" = None  # [] for the second network
     logs: "Mapping[str, Tensor]" = field(default_factory=dict)  # "recon" [], "kl" [L], and what else is worth a curve
 
+    def logged(self) -> "dict[str, Tensor]":
+        """The loss and `logs`, of which nothing learns."""
+        return {name: value.detach() for name, value in {"loss": self.loss, **self.logs}.items()}
+
 
 class Batches(Protocol):
     """Training batches as a pure function of the step, so that a resumed run sees what an unbroken one would."""

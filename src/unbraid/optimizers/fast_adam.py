@@ -41,7 +41,6 @@ class Adam(WithAdam):
     ) -> None:
         super().__init__(params, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for number, group in enumerate(self.param_groups):
             self._adam[number](group["params"], self.state, group, group["weight_decay"])
@@ -116,6 +115,7 @@ class _Weights:
             self._gradients = [*map(weakref.ref, gradients)]
         return True
 
+    @torch.no_grad()
     def _step_by_torch(self, gradients: Sequence[Tensor], group: Mapping[str, Any], weight_decay: float) -> None:
         beta1, beta2 = group["betas"]
         means, squares, counts = ([own[name] for own in self._states] for name in ("exp_avg", "exp_avg_sq", "step"))

@@ -50,7 +50,7 @@ class Differentiated:
         learning = [weight for weight in self._weights if weight.requires_grad]
         found = torch.autograd.grad(total, learning, allow_unused=True)
         apart = dict(zip(learning, _apart(found, learning), strict=True))
-        return {"loss": terms.loss.detach(), **terms.logs}, [apart.get(weight) for weight in self._weights]
+        return terms.logged(), [apart.get(weight) for weight in self._weights]
 
     def _given(self, logs: Logs, gradients: Gradients) -> Logs:
         for weight, gradient in zip(self._weights, gradients, strict=True):

@@ -201,7 +201,7 @@ class Stack:
         forward = Forward(x, logits, mean, logvar, z, self.likelihood, self.n_data, permutation, linear, aux, frozen)
         terms: Terms = self.objective(forward, **hyper)
         total = terms.loss if terms.aux_loss is None else terms.loss + terms.aux_loss
-        return total, {"loss": terms.loss.detach(), **terms.logs}
+        return total, terms.logged()
 
     def _aux(self, weights: Weights | None) -> Callable[[Tensor], Tensor] | None:
         if weights is None:

@@ -128,7 +128,6 @@ class Trainer:
 
     def sum(self, logs: Mapping[str, Tensor]) -> None:
         for name, value in logs.items():
-            value = value.detach()
             if name in self.sums:
                 self.sums[name] += value
             else:
