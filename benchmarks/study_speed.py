@@ -27,11 +27,12 @@ from unbraid.config import Config, resolve
 from unbraid.files import write_json
 from unbraid.processors import cores, threads
 from unbraid.surroundings import denormals_flushed, memory_kept
-from unbraid.training import program
+from unbraid.training import learning, program
 from unbraid.training.stack import Stack, stackable
 from unbraid.training.trainer import Trainer
 
 _WARM_UP = 3
+learning._WORTH_COMPILING = _WARM_UP - 1  # steps: the rest of a study of real length goes as after its first 200
 
 
 def balls() -> dict[str, list[Config]]:
