@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals, limit
 
 
 def slow(*cases: Any) -> list[Any]:
-    """The same as others in another guise, for the slow suite."""
+    """For the slow suite, beside others like them."""
     return [pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
@@ -143,7 +143,7 @@ class TestDisks:
         assert not (tmp_path / "run" / runs.WEIGHTS).exists() and not list((tmp_path / "run").glob("*.tmp"))
 
     @pytest.mark.parametrize(
-        "name", ["report", "study", *slow("export", "figures", "score", "demo", "table", "train --data")]
+        "name", ["report", "study", "export", "figures", *slow("score", "demo", "table", "train --data")]
     )
     def test_full_while_anything_else_is_written(self, trained: Path, tmp_path: Path, name: str) -> None:
         copytree(trained, tmp_path / "run")
@@ -210,9 +210,11 @@ class TestSurroundings:
         copytree(trained, tmp_path / "run")
         (tmp_path / "study.yaml").write_text("base: {data: balls, size: 8, model: balls_conv, steps: 5, device: cpu}\n")
         for command, said in (
+            (["score", tmp_path / "run", "--metrics", "kl"], "kl"),
             (["train", *SMALL, "--steps", 5, "--out", "new"], "traversals.png"),
             (["report", tmp_path / "run", "-o", "page.html"], "page.html"),
             (["study", "study.yaml"], "1 of 1 runs finished"),
+            (["table", "runs/study"], "finished"),
             (["data", "list"], "dsprites"),
         ):
             code, out, err = done(*command, env=env, cwd=tmp_path)
@@ -299,13 +301,19 @@ def commands(trained: Path, folder: Path) -> dict[str, list[object]]:
     }
 
 
-class SlowHub(BaseHTTPRequestHandler):
+class FailingHub(ThreadingHTTPServer):
+    def __init__(self, late: float) -> None:
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.late = late  # seconds
+
+
+class HubHandler(BaseHTTPRequestHandler):
     """Answers as the Hub does to the making of a repository, each time a while late, and then gives up."""
 
-    late: float  # seconds
+    server: FailingHub
 
     def do_POST(self) -> None:
-        time.sleep(self.late)
+        time.sleep(self.server.late)
         made = self.path.endswith("/repos/create")
         self.send_response(200 if made else 503)
         self.end_headers()
@@ -320,8 +328,7 @@ class SlowHub(BaseHTTPRequestHandler):
 @contextmanager
 def hub(late: float) -> Iterator[dict[str, str]]:
     """What a process needs in its environment to take a server of this machine for the Hub."""
-    handler = type("Hub", (SlowHub,), {"late": late})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with FailingHub(late) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_TOKEN": "hf_none"}

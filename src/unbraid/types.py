@@ -37,7 +37,7 @@ class Terms:
     logs: "Mapping[str, Tensor]" = field(default_factory=dict)  # "recon" [], "kl" [L], and what else is worth a curve
 
     def logged(self) -> "dict[str, Tensor]":
-        """The loss and `logs`, of which nothing learns."""
+        """The loss and `logs`, of which nothing learns, whatever the objective has left in them."""
         return {name: value.detach() for name, value in {"loss": self.loss, **self.logs}.items()}
 
 

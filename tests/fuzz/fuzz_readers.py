@@ -277,6 +277,8 @@ def main() -> None:
     parser.add_argument("--atheris", action="store_true")
     parser.add_argument("--seconds", type=int, default=120)
     chosen = parser.parse_args()
+    if chosen.atheris and len(chosen.readers) > 1:
+        parser.error("atheris takes one reader, since it does not return")
     for name in chosen.readers:
         with tempfile.TemporaryDirectory() as folder:
             harness = Harness(READERS[name](), Path(folder).resolve())

@@ -34,8 +34,8 @@ def _parts(code: Code, x: Any) -> tuple[Any, Any]:
     power, whole = code.power_of_two(x, 1 / _LN2)
     rest = code.multiply_add(whole, constant(-_LN2), x)
     square = builder.fmul(rest, rest)
-    high, middle = (
-        code.multiply_add(constant(first), rest, constant(second)) for first, second in (_SERIES[:2], _SERIES[2:4])
-    )  # at the same time, for a chain of five would be waited for
+    # Two halves at the same time, for a chain of five would be waited for.
+    high = code.multiply_add(constant(_SERIES[0]), rest, constant(_SERIES[1]))
+    middle = code.multiply_add(constant(_SERIES[2]), rest, constant(_SERIES[3]))
     series = code.multiply_add(code.multiply_add(high, square, middle), rest, constant(_SERIES[4]))
     return power, code.multiply_add(series, square, rest)

@@ -54,6 +54,12 @@ def widths(count: int) -> list[tuple[int, int]]:
     return found
 
 
+def widths_along(count: int, at_once: int) -> set[int]:
+    """Of the vectors of `Code.along`."""
+    most = at_once * lanes()
+    return {*([most] if count >= most else []), *(width for _, width in widths(count % most))}
+
+
 class Code:
     """The body of one function, written in order. Pointers are to floats, and distances between them in floats."""
 
@@ -223,7 +229,8 @@ class Code:
     def along(self, count: Index, at_once: int = 1) -> Iterator[tuple[Any, int]]:
         """(place, width) of the vectors of so many floats in a row; what is written in this loop is run for each.
 
-        at_once: that many side by side as one, so that none waits for another, where `count` is known and there are.
+        at_once: that many side by side as one, so that none waits for another, where there are that many in a `count`
+        that is known.
         """
         if not isinstance(count, int):
             whole = self.divide(count, lanes())

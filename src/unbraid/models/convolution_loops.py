@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import product
 from typing import Any, NamedTuple
 
 from unbraid.kernels.machine_code import Code, lanes, registers, widths
@@ -12,7 +12,7 @@ from unbraid.models.convolution_sizes import Convolution, Padded, Size, fold_of,
 
 _SHORT = 8  # pixels in a row; of more LLVM does some at once, and leaves sums in memory where registers are 16
 
-_TAPS = 4  # side by side, whose weights stay in registers beside the sums
+_TAPS = 4  # side by side, whose weights mostly stay in registers beside the sums
 
 
 def down(code: Code, of: Convolution, large: Any, weight: Any, bias: Any, out: Any, activation: str) -> None:
@@ -58,7 +58,7 @@ def _classes_up(of: Convolution, weights_of_tap: int) -> "list[_Class]":
 
 
 class _Tap(NamedTuple):
-    """Where it reads, and where its weights [inputs / fold, outputs, fold] lie."""
+    """Where it reads, and where its weights [inputs / fold, outputs, fold] lie: of one channel in a gradient."""
 
     read: int
     weight: int
@@ -71,7 +71,7 @@ class _Class(NamedTuple):
     taps: Sequence[Sequence[_Tap]]
 
 
-_Pattern = tuple[_Tap, ...]  # taps side by side, seen from the first of them
+_Pattern = tuple[_Tap, ...]  # taps that are gone through together, seen from the first of them
 
 
 def _together(taps: Sequence[Sequence[_Tap]], most: int) -> dict[_Pattern, list[_Tap]]:
@@ -148,7 +148,7 @@ def _gather(
     pixels = [y * grid.read_down + x * grid.read_right for y, x in tile]  # by where they read
     at = {pixel: y * grid.write_down + x * grid.write_right for pixel, (y, x) in zip(pixels, tile, strict=True)}
 
-    def gather(
+    def gather_alike(
         vectors: Sequence[tuple[int, int]], taps: Sequence[Mapping[_Pattern, Sequence[_Tap]]], places: Sequence[int]
     ) -> None:
         """For classes with the same patterns of taps, and some of the channels that are made."""
@@ -166,9 +166,9 @@ def _gather(
                 for pixel in pixels
             }
             for pattern, (bounds, reads, weights) in zip(patterns, tables, strict=True):
-                with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as row, code.loop(inputs // fold) as channel:
-                    taken = code.at(source, code.add(code.add(read, reads(row)), code.multiply(channel, fold)))
-                    factors = code.at(weight, code.add(weights(row), code.multiply(channel, outputs * fold)))
+                with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as part, code.loop(inputs // fold) as channel:
+                    taken = code.at(source, code.add(code.add(read, reads(part)), code.multiply(channel, fold)))
+                    factors = code.at(weight, code.add(weights(part), code.multiply(channel, outputs * fold)))
                     loaded = {
                         (tap, start): code.load(code.at(factors, tap.weight + start), width * fold)
                         for tap in pattern
@@ -203,7 +203,7 @@ def _gather(
             taps = _together(each.taps, _TAPS if len(vectors) == 1 else 1)
             alike.setdefault((*taps,), []).append((each.write, taps))
         for same in alike.values():
-            gather(vectors, [taps for _, taps in same], [write for write, _ in same])
+            gather_alike(vectors, [taps for _, taps in same], [write for write, _ in same])
 
 
 def _vectorfuls(pixels: Sequence[int], outputs: int) -> list[Sequence[int]]:
@@ -247,7 +247,7 @@ def dots(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: A
     parts, classes = widths(inputs * pixels), _classes_up(of, channels * inputs * pixels)
     sizes = {size for _, size in parts}
     count = 1 << (min(columns, lanes() // len(sizes)) // pixels).bit_length() - 1  # vectors, a power of two
-    bounds, reads, weights = _tables(code, [[*chain.from_iterable(each.taps)] for each in classes])
+    bounds, reads, weights = _tables(code, [[tap for row in each.taps for tap in row] for each in classes])
 
     def sums_of(kind: Any, read: Any, channel: int) -> Any:
         """Of `count * pixels` pixels in a row, as one vector."""
@@ -333,7 +333,8 @@ def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: An
     fold, parts = fold_of(channels, outputs), widths(outputs)
     for vectors in (parts[first : first + 2] for first in range(0, len(parts), 2)):
         most, line = registers() // len(vectors), of.kernel * channels // fold
-        # Pixels gone through together, where all that they read in a row serves both and their sums stay in registers.
+        # Pixels gone through together, where the sums of a window's whole row stay in registers: what one reads mostly
+        # serves the next.
         at_once = 2 if len(vectors) == 1 and width % 2 == 0 and line < most else 1
         step = of.stride * channels
         pixels = [number * step for number in range(at_once)]
@@ -379,11 +380,11 @@ def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: An
 
 
 def _boxes(kernel: int, channels: int, most: int) -> Iterator[list[tuple[int, int, int]]]:
-    """All (ky, kx, channel) in boxes of at most so many, a power of two of channels, as they mostly are, so that no box
-    is smaller than others."""
+    """All (ky, kx, channel) in boxes of at most so many, as even as can be: channels first, of which 8, 16, 32 are cut
+    into powers of two, then columns, then rows."""
     deep = _even(channels, 1 << most.bit_length() - 1)
     wide = _even(kernel, max(1, most // deep))
-    high = _even(kernel, max(1, most // (wide * deep))) if (wide, deep) == (kernel, channels) else 1
+    high = _even(kernel, max(1, most // (wide * deep)))
     for ky, kx, c in product(range(0, kernel, high), range(0, kernel, wide), range(0, channels, deep)):
         rows, columns, depth = (
             range(first, min(first + length, stop))

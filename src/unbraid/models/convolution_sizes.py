@@ -41,9 +41,6 @@ class Convolution:
     def weights(self) -> int:
         return self.kernel**2 * self.large[2] * self.small[2]
 
-    def taps(self) -> list[tuple[int, int]]:
-        return [(ky, kx) for ky in range(self.kernel) for kx in range(self.kernel)]
-
     def window(self, remainder: int, tap: int) -> int | None:
         """The window, from q on, that gives to a pixel at S q + remainder by this tap; None where there is none."""
         distance = remainder + self.padding - tap

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from unbraid.kernels.exponential import exp
-from unbraid.kernels.machine_code import AT_ONCE, Code, Kernel, Span, compiled, lanes, widths
+from unbraid.kernels.machine_code import AT_ONCE, Code, Kernel, Span, compiled, widths_along
 
 _TERMS = 8  # of the series of log(1 + e); the next is below the error of a float
 _BLOCK = 1024  # pixels that are summed by themselves, so that no sum is long
@@ -23,8 +23,7 @@ def kernel(pixels: int, of_slopes: bool) -> Kernel:
 
         def add(first: Any, count: int) -> None:
             """Of so many pixels from the first on."""
-            sizes = {AT_ONCE * lanes(), *(width for _, width in widths(count % (AT_ONCE * lanes())))}
-            totals = {width: code.variable(code.constant(0.0, width)) for width in sizes}
+            totals = {width: code.variable(code.constant(0.0, width)) for width in widths_along(count, AT_ONCE)}
             for at, width in code.along(count, at_once=AT_ONCE):
                 place = code.add(first, at)
                 logit, given = (code.load(code.at(array, place), width) for array in (logits, x))
