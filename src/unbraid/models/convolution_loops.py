@@ -338,17 +338,16 @@ def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: An
         at_once = 2 if len(vectors) == 1 and width % 2 == 0 and line < most else 1
         step = of.stride * channels
         pixels = [number * step for number in range(at_once)]
-        patterns: dict[_Pattern, list[_Tap]] = {}  # rows that lie alike are one loop
-        for each in _boxes(of.kernel, channels // fold, most + 1 - at_once):
-            rows = [
+        boxes = [
+            [
                 _Tap(
                     ky * padded.row + kx * channels + c * fold, ((ky * of.kernel + kx) * channels + c * fold) * outputs
                 )
                 for ky, kx, c in each
             ]
-            pattern = tuple(_Tap(row.read - rows[0].read, row.weight - rows[0].weight) for row in rows)
-            patterns.setdefault(pattern, []).append(rows[0])
-        for pattern, chunks in patterns.items():
+            for each in _boxes(of.kernel, channels // fold, most + 1 - at_once)
+        ]
+        for pattern, chunks in _together(boxes, most).items():  # those that lie alike are one loop
             reads, writes = code.table([row.read for row in chunks]), code.table([row.weight for row in chunks])
             with code.loop(len(chunks)) as chunk:
                 corner, target = code.at(large, reads(chunk)), code.at(out, writes(chunk))
