@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from unbraid.data.dsprites_cache import cache_file, cache_folder, drawn
-from unbraid.processors import cores
 
 # The models of the tests are too small to share out among threads; and what a subprocess of a test trains must agree
 # to the last bit with what the test itself trains. Set before PyTorch is first imported.
@@ -13,14 +13,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
+settings.register_profile("unbraid", deadline=None)  # of a test that must not hang on how fast a machine is
+settings.load_profile("unbraid")
+
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # to test the kernels for a GPU without one; set before Triton is imported
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: a test that waits for a process or sleeps leaves its own idle."""
-    return cores() + 1
 
 
 @pytest.fixture(scope="session")
