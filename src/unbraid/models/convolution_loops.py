@@ -86,13 +86,27 @@ def _together(taps: Sequence[Sequence[_Tap]], most: int) -> dict[_Pattern, list[
     return found
 
 
-def _read_by(taps: Sequence[_Tap], pixels: Sequence[int]) -> list[tuple[int, list[tuple[_Tap, int]]]]:
-    """(where a number lies, the taps and pixels that read it), in a row; pixels by where their own windows begin."""
-    found: dict[int, list[tuple[_Tap, int]]] = {}
+def _add_products(
+    code: Code,
+    source: Any,
+    taps: Sequence[_Tap],
+    pixels: Sequence[int],
+    vectors: Sequence[tuple[int, int]],
+    fold: int,
+    term: Callable[[_Tap, int, int], tuple[Any, Any]],
+) -> None:
+    """What each pixel reads by each tap, times a factor, is added to a sum: `term(tap, pixel, start of vector)` is
+    (sum, factor). A number is read once for all of them; pixels are known by where their own windows begin."""
+    readers: dict[int, list[tuple[_Tap, int]]] = {}
     for pixel in pixels:
         for tap in taps:
-            found.setdefault(pixel + tap.read, []).append((tap, pixel))
-    return sorted(found.items())
+            readers.setdefault(pixel + tap.read, []).append((tap, pixel))
+    for distance, some in sorted(readers.items()):
+        for start, width in vectors:
+            number = _repeated(code, code.at(source, distance), fold, width)
+            for tap, pixel in some:
+                total, factor = term(tap, pixel, start)
+                code.set(total, code.multiply_add(factor, number, code.get(total)))
 
 
 def _tables(code: Code, taps: Sequence[Sequence[_Tap]]) -> tuple[Callable[[Any], Any], ...]:
@@ -174,12 +188,11 @@ def _gather(
                         for tap in pattern
                         for start, width in vectors
                     }
-                    for distance, readers in _read_by(pattern, pixels):
-                        for start, width in vectors:
-                            number = _repeated(code, code.at(taken, distance), fold, width)
-                            for tap, pixel in readers:
-                                total = sums[pixel, start]
-                                code.set(total, code.multiply_add(loaded[tap, start], number, code.get(total)))
+
+                    def term(tap: _Tap, pixel: int, start: int, loaded: Any = loaded) -> tuple[Any, Any]:
+                        return sums[pixel, start], loaded[tap, start]
+
+                    _add_products(code, taken, pattern, pixels, vectors, fold, term)
             write = code.add(code.multiply(y, grid.write_down), code.multiply(x, grid.write_right))
             target = code.at(out, code.add(write, writes(kind)))
             for start, width in vectors:
@@ -368,12 +381,13 @@ def weight_gradient(code: Code, of: Convolution, large: Any, small: Any, out: An
                         for start, size in vectors:
                             value = code.load(code.at(gradients, number * outputs + start), size)
                             loaded[pixel, start] = code.picked(value, [each // fold for each in range(size * fold)])
-                    for distance, readers in _read_by(pattern, pixels):
-                        for start, size in vectors:
-                            factor = _repeated(code, code.at(first, distance), fold, size)
-                            for row, pixel in readers:
-                                total = sums[row, start]
-                                code.set(total, code.multiply_add(loaded[pixel, start], factor, code.get(total)))
+
+                    def term(
+                        row: _Tap, pixel: int, start: int, sums: Any = sums, loaded: Any = loaded
+                    ) -> tuple[Any, Any]:
+                        return sums[row, start], loaded[pixel, start]
+
+                    _add_products(code, first, pattern, pixels, vectors, fold, term)
                 for (row, start), total in sums.items():
                     code.store(code.get(total), code.at(target, row.weight + start))
 
