@@ -27,6 +27,8 @@ Index = Any  # an int, or what LLVM will know as one
 AT_ONCE = 4  # vectors, for `Code.along`, of what takes many operations: one alone is waited for at each of them
 _SHIFT = 1.5 * 2**23
 GRAIN = 1 << 15  # numbers up to which torch has one thread for an operator; for a sum it has several from there on
+# Of LLVM's optimizer. What is compiled is written as it should run; its own pipelines take three times as long and more.
+_PASSES = "sroa", "instruction_combine", "loop_rotate", "loop_unroll", "instruction_combine", "simplify_cfg"
 LINE = 16  # floats of a line of the cache, where no two threads should write
 
 
@@ -93,9 +95,10 @@ class Code:
         return self.builder.gep(pointer, [self.index(distance)], source_etype=FLOAT)
 
     @contextmanager
-    def loop(self, stop: Index, start: Index = 0, step: Index = 1, *, unrolled: bool = True) -> Iterator[Any]:
+    def loop(self, stop: Index, start: Index = 0, step: Index = 1, *, unrolled: bool = False) -> Iterator[Any]:
         """The block is run for each index; one that is known to be run once is no loop. If `unrolled`, LLVM writes it
-        several times in a row as it sees fit."""
+        several times in a row as it sees fit: for the innermost of those that take the time, since it takes longer to
+        compile."""
         if (start, stop, step) == (0, 1, 1):
             yield self.index(0)
             return
@@ -234,7 +237,7 @@ class Code:
         """
         if not isinstance(count, int):
             whole = self.divide(count, lanes())
-            with self.loop(whole) as number:
+            with self.loop(whole, unrolled=True) as number:
                 yield self.multiply(number, lanes()), lanes()
             with self.loop(count, self.multiply(whole, lanes())) as place:
                 yield place, 1
@@ -374,9 +377,13 @@ def _write_body(module: ir.Module, arrays: int, work: Any, share_of_array: Any, 
 def _compiled(module: ir.Module) -> binding.ExecutionEngine:
     machine = _machine()
     parsed = binding.parse_assembly(str(module))
-    options = binding.create_pipeline_tuning_options(speed_level=1)  # it is written as it should run; more takes longer
-    passes = binding.create_pass_builder(machine, options)
-    passes.getModulePassManager().run(parsed, passes)
+    passes = binding.create_new_function_pass_manager()
+    for add in _PASSES:
+        getattr(passes, f"add_{add}_pass")()
+    builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options())
+    for function in parsed.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
     engine = binding.create_mcjit_compiler(parsed, machine)
     engine.finalize_object()
     return engine

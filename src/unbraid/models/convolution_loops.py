@@ -180,7 +180,10 @@ def _gather(
                 for pixel in pixels
             }
             for pattern, (bounds, reads, weights) in zip(patterns, tables, strict=True):
-                with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as part, code.loop(inputs // fold) as channel:
+                with (
+                    code.loop(bounds(code.add(kind, 1)), bounds(kind)) as part,
+                    code.loop(inputs // fold, unrolled=True) as channel,
+                ):
                     taken = code.at(source, code.add(code.add(read, reads(part)), code.multiply(channel, fold)))
                     factors = code.at(weight, code.add(weights(part), code.multiply(channel, outputs * fold)))
                     loaded = {
@@ -239,7 +242,7 @@ def _summed_up(code: Code, sums: Sequence[Any], fold: int) -> Any:
 @contextmanager
 def _starts(code: Code, count: int, length: int) -> Iterator[Any]:
     """Where each part of that length begins; the last overlaps the one before it rather than reach beyond `count`."""
-    with code.loop(-(-count // length), unrolled=False) as part:
+    with code.loop(-(-count // length)) as part:
         yield code.smaller(code.multiply(part, length), count - length)
 
 
@@ -265,7 +268,7 @@ def dots(code: Code, of: Convolution, small: Any, weight: Any, bias: Any, out: A
     def sums_of(kind: Any, read: Any, channel: int) -> Any:
         """Of `count * pixels` pixels in a row, as one vector."""
         sums = {(size, number): code.variable(code.constant(0.0, size)) for size in sizes for number in range(count)}
-        with code.loop(bounds(code.add(kind, 1)), bounds(kind)) as tap:
+        with code.loop(bounds(code.add(kind, 1)), bounds(kind), unrolled=True) as tap:
             source = code.at(small, code.add(read, reads(tap)))
             factors = code.at(weight, code.add(weights(tap), channel * inputs * pixels))
             for start, size in parts:

@@ -85,7 +85,7 @@ def _tile(
         return {(number, start): code.variable(code.constant(0.0, width)) for number, start, width in places}
 
     def add(sums: dict[tuple[int, int], Any], stop: Any, start: Any) -> None:
-        with code.loop(stop, start) as k:
+        with code.loop(stop, start, unrolled=True) as k:
             line = code.at(panel.start, code.multiply(k, panel.down))
             loaded = {at: code.load(code.at(line, at), width) for at, width in vectors}
             numbers = code.at(source, code.multiply(k, a.right))
