@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+Net = TypeVar("Net", bound="torch.nn.Module")
 
 
 def cores() -> int:
@@ -24,6 +26,14 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def with_memory(described: "Net") -> "Net":
+    """A module of the meta device, now on the CPU with weights of any value: `to_empty` without loading sympy first,
+    which takes half a second."""
+    import torch
+
+    return described._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
 
 
 def sent(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":

@@ -31,6 +31,7 @@ from unbraid import config as configs
 from unbraid.config import GIVEN_DATA, Config
 from unbraid.errors import UnbraidError
 from unbraid.objectives import OBJECTIVES
+from unbraid.processors import with_memory
 
 if TYPE_CHECKING:
     import torch
@@ -766,7 +767,7 @@ def _read_model(source: Path, config: Config, image_shape: Sequence[int]) -> tup
     with opened_tensors(source) as file:
         names = {name.removeprefix("model."): name for name in file.keys() if name.startswith("model.")}  # noqa: SIM118
         _refuse_misfit(model, {short: file.get_slice(name) for short, name in names.items()}, source)
-        model = model.to_empty(device="cpu")
+        model = with_memory(model)
         fill(model, {short: file.get_tensor(name) for short, name in names.items()}, source)
         return model, _metadata(file).get("step")
 

@@ -64,9 +64,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     from unbraid.models import chain_kernels
 
     kernel, found = chain_kernels.forward_kernel, list[int]()
-    monkeypatch.setattr(
-        chain_kernels, "forward_kernel", lambda chain, kept: found.append(len(chain)) or kernel(chain, kept)
-    )
+    monkeypatch.setattr(chain_kernels, "forward_kernel", lambda chain: found.append(len(chain)) or kernel(chain))
     return found
 
 

@@ -27,9 +27,9 @@ Index = Any  # an int, or what LLVM will know as one
 AT_ONCE = 4  # vectors, for `Code.along`, of what takes many operations: one alone is waited for at each of them
 _SHIFT = 1.5 * 2**23
 GRAIN = 1 << 15  # numbers up to which torch has one thread for an operator; for a sum it has several from there on
-# Of LLVM's optimizer. What is compiled is written as it should run; its own pipelines take three times as long and more.
-_PASSES = "sroa", "instruction_combine", "loop_rotate", "loop_unroll", "instruction_combine", "simplify_cfg"
 LINE = 16  # floats of a line of the cache, where no two threads should write
+# Of LLVM's optimizer: code is written as it should run, and LLVM's own choice of passes takes three times as long.
+_PASSES = "sroa", "instruction_combine", "loop_rotate", "loop_unroll", "instruction_combine", "simplify_cfg"
 
 
 @cache
@@ -169,6 +169,11 @@ class Code:
 
     def pointer(self, address: Any) -> Any:
         return self.builder.inttoptr(address, POINTER)
+
+    def where_there(self, array: Any, yes: Any, no: Any) -> Any:
+        """The one pointer, or the other where an array is None."""
+        is_there = self.builder.icmp_unsigned("!=", self.number(array), self.index(0))
+        return self.builder.select(is_there, yes, no)
 
     def number(self, given: Any) -> Any:
         """That stands in the place of an array."""

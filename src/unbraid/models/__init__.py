@@ -14,6 +14,7 @@ from unbraid.models.locatello import locatello
 from unbraid.models.mlp import mlp
 from unbraid.models.swift import swift
 from unbraid.models.vae import VAE, ImageShape
+from unbraid.processors import with_memory
 from unbraid.randomness import torch_generator
 from unbraid.registry import check_options, lookup, parameters
 
@@ -47,7 +48,7 @@ def build(name: str, image_shape: ImageShape, *, seed: int = 0, **options: int) 
     `options` are the architecture's keywords, such as `latent_dim`, and default to its own. Raises UnbraidError for
     an unknown name or option and for a size that the architecture cannot take.
     """
-    vae = describe(name, image_shape, **options).to_empty(device="cpu")
+    vae = with_memory(describe(name, image_shape, **options))
     vae.initialise(torch_generator(seed, "init"))
     return vae
 

@@ -182,16 +182,16 @@ class _Chain(torch.autograd.Function):
 def _forward(x: Tensor, chain: "Chain", parameters: Sequence[Tensor], kept: bool) -> list[Tensor]:
     """What each layer makes, where anybody asks for it."""
     from unbraid.kernels.machine_code import shares_of
-    from unbraid.models.chain_kernels import forward_kernel, is_made
+    from unbraid.models.chain_kernels import forward_kernel, is_asked_for
 
     x = _arranged(x)
-    run, space = forward_kernel(chain, kept)
+    run, space = forward_kernel(chain)
     shares = shares_of(len(x))
     arrays: list[Tensor | None] = [x, x.new_empty(shares * space)]
     made = []
     for number, of in enumerate(chain):
         out = None
-        if is_made(chain, number, kept):
+        if kept or is_asked_for(chain, number):
             out = _empty(len(x), of.made, x)
             made.append(out)
         arrays += _arranged(parameters[2 * number]), parameters[2 * number + 1].contiguous(), out

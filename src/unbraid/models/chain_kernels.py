@@ -16,20 +16,20 @@ from unbraid.models.convolution_kernels import ConvolutionBackward, ConvolutionF
 from unbraid.models.convolution_sizes import Convolution
 from unbraid.models.dense_kernels import Dense, DenseBackward, DenseForward
 
-_KERNELS = 256  # of each direction that are kept; burgess has four forward and two backward for one size of images
+_KERNELS = 256  # of each direction that are kept; burgess has two of each for one size of images
 
 Chain = tuple[Convolution | Dense, ...]  # each is given what the one before it makes
 
 
 @lru_cache(_KERNELS)
-def forward_kernel(chain: Chain, kept: bool) -> tuple[Kernel, int]:
+def forward_kernel(chain: Chain) -> tuple[Kernel, int]:
     """(kernel over images given, a working space, and of each layer its weight, bias and what it makes; floats of that
     space a share).
 
-    What is made between two convolutions and not kept lies in the working space, and its array is not looked at.
+    What is made between two convolutions needs no array: it lies in the working space where there is none.
     """
     room = Room()
-    parts = [_forward(room, chain, number, kept) for number in range(len(chain))]
+    parts = [_forward(room, chain, number) for number in range(len(chain))]
 
     def work(code: Code, images: Span, arrays: Sequence[Any]) -> None:
         given, space = arrays[:2]
@@ -48,8 +48,9 @@ def forward_kernel(chain: Chain, kept: bool) -> tuple[Kernel, int]:
                     for number in numbers:
                         part = parts[number]
                         assert isinstance(part, ConvolutionForward)
-                        there = _of(code, made[number], image, chain[number].made)
-                        y = code.at(space, part.made) if part.is_in_space else there
+                        y = _of(code, made[number], image, chain[number].made)
+                        if not is_asked_for(chain, number):
+                            y = code.where_there(made[number], y, code.at(space, part.made))
                         code.apart(part.one_image, x, weights[number], biases[number], y, space)
                         x = y
             given = made[numbers[-1]]
@@ -122,16 +123,16 @@ def has_gradient(chain: Chain, number: int) -> bool:
     return isinstance(chain[number], Dense) or isinstance(chain[number + 1], Dense)
 
 
-def is_made(chain: Chain, number: int, kept: bool) -> bool:
-    """Whether what this layer makes has an array."""
-    return kept or number == len(chain) - 1 or has_gradient(chain, number)
+def is_asked_for(chain: Chain, number: int) -> bool:
+    """Whether what this layer makes must have an array forward."""
+    return number == len(chain) - 1 or has_gradient(chain, number)
 
 
-def _forward(room: Room, chain: Chain, number: int, kept: bool) -> ConvolutionForward | DenseForward:
+def _forward(room: Room, chain: Chain, number: int) -> ConvolutionForward | DenseForward:
     of = chain[number]
     if isinstance(of, Dense):
         return DenseForward(room, of)
-    return ConvolutionForward(room, of, *_beside_dense(chain, number), is_made(chain, number, kept))
+    return ConvolutionForward(room, of, *_beside_dense(chain, number), is_asked_for(chain, number))
 
 
 def _backward(

@@ -56,15 +56,14 @@ class ConvolutionForward:
     """One convolution of a chain, and its places in the working space.
 
     takes_planes, gives_planes: its images lie as planes, since a dense layer is what comes before or after.
-    is_kept: somebody asks for what it makes, beside the convolution after it; a dense layer always does.
+    is_asked_for: what it makes always has an array; else it may have to lie in the working space.
     """
 
-    def __init__(self, room: Room, of: Convolution, takes_planes: bool, gives_planes: bool, is_kept: bool) -> None:
+    def __init__(self, room: Room, of: Convolution, takes_planes: bool, gives_planes: bool, is_asked_for: bool) -> None:
         self.of, self.takes_planes, self.gives_planes = of, takes_planes, gives_planes
-        self.is_in_space = not is_kept
         self.size = Padded.small(of) if of.transposed else Padded.large(of)
         self.given, self.way = room.take(self.size.floats), _Way(room, of, up=of.transposed)
-        self.made = room.take(math.prod(of.made)) if self.is_in_space or gives_planes else 0
+        self.made = 0 if is_asked_for and not gives_planes else room.take(math.prod(of.made))
 
     def begin(self, code: Code, weight: Any, space: Any) -> None:
         code.fill(code.at(space, self.given), self.size.floats)

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from unbraid.processors import with_memory
 from unbraid.randomness import torch_generator
 
 _WIDTH, _LAYERS = 1000, 6
@@ -17,7 +18,8 @@ def discriminator(latent_dim: int, seed: int) -> nn.Sequential:
     with torch.device("meta"):  # shapes only: PyTorch's own initialisation would draw from the global generator
         for i in range(_LAYERS):
             layers += [nn.Linear(_WIDTH if i else latent_dim, _WIDTH), nn.LeakyReLU(0.2)]
-        net = nn.Sequential(*layers, nn.Linear(_WIDTH, 2)).to_empty(device="cpu")
+        described = nn.Sequential(*layers, nn.Linear(_WIDTH, 2))
+    net = with_memory(described)
     generator = torch_generator(seed, "discriminator")
     for layer in net:
         if isinstance(layer, nn.Linear):

@@ -25,6 +25,11 @@ class WithAdam(Optimizer):
         super().__init__(params, {"lr": 0.0, **options})
         self._adam: dict[int, AdamStep] = defaultdict(AdamStep)  # by number of the group
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """torch's own, without loading torch's compiler first, which is asked to stay away and takes a second."""
+        torchs: Any = Optimizer.add_param_group
+        getattr(torchs, "__wrapped__", torchs)(self, param_group)
+
     def __setstate__(self, state: dict[str, Any]) -> None:  # of a copy; also of a state that is loaded
         super().__setstate__(state)
         self._adam = defaultdict(AdamStep)

@@ -222,21 +222,26 @@ class Trainer:
     def _begin_optimizers(self) -> None:
         """A step of length 0 along no gradient: it leaves the state of every parameter, in its layout, where it was."""
         for optimizer, _ in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = 0.0
-                for parameter in group["params"]:
-                    parameter.grad = torch.zeros_like(parameter)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            for parameter in _stepped(optimizer):
+                parameter.grad = torch.zeros_like(parameter)
+            step_along(optimizer, 0.0)
+            for parameter in _stepped(optimizer):
+                parameter.grad = None
 
     def _optimizer_state(self) -> dict[str, Tensor]:
         return {
             f"optimizer{number}.{index}.{name}": value
             for number, (optimizer, _) in enumerate(self.optimizers)
-            for index, state in optimizer.state_dict()["state"].items()
-            for name, value in state.items()
+            for index, parameter in enumerate(_stepped(optimizer))
+            for name, value in optimizer.state.get(parameter, {}).items()
             if isinstance(value, Tensor)
         }
+
+
+def _stepped(optimizer: "Optimizer") -> list[Tensor]:
+    """Its parameters. The optimizer's own `state_dict` and `zero_grad` would load torch's compiler, which takes a second,
+    to ask it to stay away."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def step_along(optimizer: "Optimizer", rate: float | Tensor) -> None:
