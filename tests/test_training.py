@@ -710,11 +710,12 @@ def test_the_process_is_its_own_again(tmp_path: Path) -> None:
 
 def test_training_loads_neither_torch_s_compiler_nor_sympy(tmp_path: Path) -> None:
     """Which take a second and more, and do nothing here: from the first weights to a checkpoint that is gone on from."""
+    small = {"data": "balls", "size": 8, "model": "balls_conv", "objective": "factor_vae", "batch_size": 8}
     program = (
         "import sys, unbraid\n"
-        f"small = {dict(data='balls', size=8, model='balls_conv', batch_size=8, device='cpu', out=str(tmp_path))!r}\n"
-        "unbraid.train(**small, steps=2, objective='factor_vae', checkpoint_minutes=1e-9, show_progress=False)\n"
-        "unbraid.load(small['out']).encode(unbraid.load(small['out']).data.images([0]))\n"
+        f"unbraid.train(**{small}, steps=2, checkpoint_minutes=1e-9, device='cpu', out={str(tmp_path)!r})\n"
+        f"run = unbraid.load({str(tmp_path)!r})\n"
+        "run.encode(run.data.images([0]))\n"
         "print(sorted({'torch._dynamo', 'torch._inductor', 'sympy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

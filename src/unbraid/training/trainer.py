@@ -239,8 +239,8 @@ class Trainer:
 
 
 def _stepped(optimizer: "Optimizer") -> list[Tensor]:
-    """Its parameters. The optimizer's own `state_dict` and `zero_grad` would load torch's compiler, which takes a second,
-    to ask it to stay away."""
+    """Its parameters. Its own `state_dict` and `zero_grad` would load torch's compiler, to ask it to stay away, which
+    takes a second."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
