@@ -143,7 +143,7 @@ class TestDisks:
         assert not (tmp_path / "run" / runs.WEIGHTS).exists() and not list((tmp_path / "run").glob("*.tmp"))
 
     @pytest.mark.parametrize(
-        "name", ["report", "study", "export", "figures", *slow("score", "demo", "table", "train --data")]
+        "name", ["report", "study", *slow("export", "figures", "score", "demo", "table", "train --data")]
     )
     def test_full_while_anything_else_is_written(self, trained: Path, tmp_path: Path, name: str) -> None:
         copytree(trained, tmp_path / "run")
@@ -204,19 +204,20 @@ class TestDisks:
 
 
 class TestSurroundings:
-    def test_no_home(self, trained: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["score", "train", *slow("report", "study", "data")])
+    def test_no_home(self, trained: Path, tmp_path: Path, name: str) -> None:
         fonts = matplotlib.get_cachedir()  # which matplotlib lists once
         env = environment(HOME=None, XDG_CACHE_HOME=None, XDG_CONFIG_HOME=None, MPLCONFIGDIR=fonts)
         copytree(trained, tmp_path / "run")
         (tmp_path / "study.yaml").write_text("base: {data: balls, size: 8, model: balls_conv, steps: 5, device: cpu}\n")
-        for command, said in (
-            (["score", tmp_path / "run", "--metrics", "kl"], "kl"),
-            (["train", *SMALL, "--steps", 5, "--out", "new"], "traversals.png"),
-            (["report", tmp_path / "run", "-o", "page.html"], "page.html"),
-            (["study", "study.yaml"], "1 of 1 runs finished"),
-            (["table", "runs/study"], "finished"),
-            (["data", "list"], "dsprites"),
-        ):
+        commands: dict[str, dict[str, list[object]]] = {  # what each says
+            "score": {"kl": ["score", tmp_path / "run", "--metrics", "kl"]},
+            "train": {"traversals.png": ["train", *SMALL, "--steps", 5, "--out", "new"]},
+            "report": {"page.html": ["report", tmp_path / "run", "-o", "page.html"]},
+            "study": {"1 of 1 runs finished": ["study", "study.yaml"], "finished": ["table", "runs/study"]},
+            "data": {"dsprites": ["data", "list"]},
+        }
+        for said, command in commands[name].items():
             code, out, err = done(*command, env=env, cwd=tmp_path)
             assert code == 0 and said in out and "Traceback" not in err, err
 
@@ -336,6 +337,7 @@ def hub(late: float) -> Iterator[dict[str, str]]:
             server.shutdown()
 
 
+@pytest.mark.slow  # the Hub's library tries again and again; what is said in the end is tested in test_hub.py
 def test_a_hub_that_is_out_of_order_or_not_there(trained: Path, tmp_path: Path) -> None:
     copytree(trained, tmp_path / "run")
     before = files(tmp_path)
@@ -414,7 +416,7 @@ def test_an_interrupt_that_a_library_swallows(then: str) -> None:
     assert ended.returncode == 130 and ended.stderr.splitlines()[-1] == "unbraid: interrupted"
 
 
-@pytest.mark.parametrize(("hangs", "presses"), [(False, 1), (True, 1), (False, 8)])
+@pytest.mark.parametrize(("hangs", "presses"), [(False, 1), pytest.param(True, 1, marks=pytest.mark.slow), (False, 8)])
 def test_an_interrupt_waits_for_the_end_of_an_import(tmp_path: Path, hangs: bool, presses: int) -> None:
     """In which an exception could end the process with an abort, as PyTorch's does; not for ever where one hangs."""
     (tmp_path / "library.py").write_text(

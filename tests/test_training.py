@@ -709,7 +709,7 @@ def test_the_process_is_its_own_again(tmp_path: Path) -> None:
 
 
 def test_training_loads_neither_torch_s_compiler_nor_sympy(tmp_path: Path) -> None:
-    """Which take a second and more, and do nothing here: from the first weights to a checkpoint that is gone on from."""
+    """Which take a second and more, and do nothing here."""
     small = {"data": "balls", "size": 8, "model": "balls_conv", "objective": "factor_vae", "batch_size": 8}
     program = (
         "import sys, unbraid\n"
