@@ -4,13 +4,14 @@ import fnmatch
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
 import pytest
 import torch
 import yaml
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from small_runs import small_run
 
 import unbraid
@@ -194,6 +195,16 @@ def test_what_is_not_taken(there: Hub, trained: Run, tmp_path: Path) -> None:
     runs.write_facts(tmp_path / "run", {**trained.facts, "state": "stopped"})
     with pytest.raises(UnbraidError, match=r"is not finished \(stopped\)"):
         hub.push(tmp_path / "run", "someone/squares")
+
+
+def test_out_of_order(there: Hub, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        response: Any = SimpleNamespace(headers={}, request=None)
+        raise HfHubHTTPError("503 Service\nUnavailable", response=response)
+
+    monkeypatch.setattr(there, "create_repo", refused)
+    with pytest.raises(UnbraidError, match='the Hub does not give or take "someone/squares": 503 Service Unavailable'):
+        hub.push(trained.path, "someone/squares")
 
 
 def test_without_a_network(there: Hub, trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
