@@ -708,9 +708,10 @@ def test_the_process_is_its_own_again(tmp_path: Path) -> None:
     assert os.environ["OMP_NUM_THREADS"] == "1"
 
 
-def test_training_loads_neither_torch_s_compiler_nor_sympy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("objective", ["factor_vae", "unfold"])
+def test_training_loads_neither_torch_s_compiler_nor_sympy(tmp_path: Path, objective: str) -> None:
     """Which take a second and more, and do nothing here."""
-    small = {"data": "balls", "size": 8, "model": "balls_conv", "objective": "factor_vae", "batch_size": 8}
+    small = {"data": "balls", "size": 8, "model": "balls_conv", "objective": objective, "batch_size": 8}
     program = (
         "import sys, unbraid\n"
         f"unbraid.train(**{small}, steps=2, checkpoint_minutes=1e-9, device='cpu', out={str(tmp_path)!r})\n"

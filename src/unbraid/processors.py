@@ -1,4 +1,4 @@
-"""What computes: the cores that this process may use, how many of them torch takes, and the way to an accelerator."""
+"""What computes: the cores that this process may use, how many of them torch takes, and where tensors lie."""
 
 import os
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def with_memory(described: "Net") -> "Net":
     which takes half a second."""
     import torch
 
-    return described._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
+    return described._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype, device="cpu"))
 
 
 def sent(tensor: "torch.Tensor", device: "torch.device") -> "torch.Tensor":

@@ -48,6 +48,11 @@ class TestEveryArchitecture:
         weights = [key for key in first if key.endswith("weight")]
         assert not any(torch.equal(first[key], other[key]) for key in weights)
 
+    def test_is_on_the_cpu_whatever_the_default_device_is(self, name: str) -> None:
+        with torch.device("meta"):
+            found = build(name, (1, 32, 32))
+        assert {weight.device.type for weight in found.parameters()} == {"cpu"}
+
     def test_leaves_global_randomness_alone(self, name: str) -> None:
         state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
         build(name, (1, 32, 32))

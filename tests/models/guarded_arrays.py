@@ -64,6 +64,7 @@ def check(chain: Chain, at_the_end: bool) -> None:
     biases = [numbers(each.made[-1]) for each in chain]
     x, gradient = numbers(IMAGES * prod(chain[0].given)), numbers(IMAGES * prod(chain[-1].made))
     run, space = forward_kernel(chain)
+    found = []
     for kept in (False, True):
         made = [
             empty(IMAGES * prod(each.made)) if kept or is_asked_for(chain, number) else None
@@ -72,6 +73,8 @@ def check(chain: Chain, at_the_end: bool) -> None:
         arrays = [tensor for each in zip(weights, biases, made, strict=True) for tensor in each]
         run(IMAGES, SHARES, [x, empty(SHARES * space), *arrays])
         assert all(array is None or array.isfinite().all() for array in made), chain
+        found.append(made[-1])
+    assert torch.equal(*found), chain
     for wanted in ((True, True), (True, False), (False, True)):
         of_x, of_weights, of_biases = (empty_like(each) for each in ([x], weights, biases))
         run, space = backward_kernel(chain, *wanted)

@@ -63,8 +63,10 @@ def _spread(weight: "Tensor", image_shape: tuple[int, int, int]) -> "Tensor":
     """[count, pixels]: `x @ _spread.T` is `_small(x) @ weight`, without making x small, which takes longer."""
     import torch
 
-    blank = torch.zeros(weight.shape[1], *image_shape, dtype=weight.dtype)
-    return torch.func.vjp(_small, blank)[1](weight.T)[0].flatten(1)
+    blank = torch.zeros(weight.shape[1], *image_shape, dtype=weight.dtype, requires_grad=True)
+    with torch.enable_grad():
+        total = (_small(blank) * weight.T).sum()
+    return torch.autograd.grad(total, blank)[0].flatten(1)  # `torch.func` would load torch's compiler
 
 
 def _small(x: "Tensor") -> "Tensor":

@@ -123,7 +123,6 @@ class Code:
         kind = ir.FunctionType(VOID, [value.type for value in values])
         function = ir.Function(module, kind, name=module.get_unique_name("part"))
         function.linkage = "internal"
-        function.attributes.add("noinline")
         entry, start = function.append_basic_block(), function.append_basic_block()
         builder = ir.IRBuilder(start)
         write(Code(builder), *function.args)

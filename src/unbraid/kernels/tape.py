@@ -5,6 +5,7 @@ the numbers do, and are the same in each step. So what is left to do are the ope
 the memory where it wrote the first time.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -102,8 +103,9 @@ class Tape(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """torch would load its compiler, which takes a second, to keep it from compiling what follows."""
-        return False
+        """torch would load its compiler, which takes a second, to keep it from compiling what follows: only where it is
+        there already."""
+        return "torch._dynamo" in sys.modules
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

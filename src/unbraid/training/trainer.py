@@ -170,8 +170,8 @@ class Trainer:
 
     def is_finite(self) -> bool:
         """Of the optimizer's state too: an infinite second moment in Adam stops a weight for good, without a NaN."""
-        finite = [tensor.isfinite().all().to(self.device) for tensor in self.checkpoint().values()]
-        return bool(torch.stack(finite).all())
+        ends = [end.to(self.device) for tensor in self.checkpoint().values() for end in torch.aminmax(tensor)]
+        return bool(torch.stack(ends).isfinite().all())  # NaN is both ends of what has one
 
     def networks(self) -> dict[str, torch.nn.Module]:
         return {"model": self.model} | ({"aux": self.aux} if self.aux is not None else {})
@@ -239,8 +239,8 @@ class Trainer:
 
 
 def _stepped(optimizer: "Optimizer") -> list[Tensor]:
-    """Its parameters. Its own `state_dict` and `zero_grad` would load torch's compiler, to ask it to stay away, which
-    takes a second."""
+    """The parameters of an optimizer, in torch's numbering. `state_dict` and `zero_grad` are not asked: they would load
+    torch's compiler, which takes a second."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
