@@ -37,6 +37,7 @@ def pictures(folder: Path) -> dict[str, bool]:
     return {file.name: np.array(Image.open(file).convert("L")).std() > 10 for file in folder.glob("*.png")}
 
 
+@pytest.mark.slow  # what test_picture_folder does, in short
 def test_own_images(run: Callable[[str], str], tmp_path: Path) -> None:
     assert "digits.png" in run("own_images.py")
     assert pictures(tmp_path) == {"digits.png": True}
@@ -90,6 +91,7 @@ def test_score_your_codes(run: Callable[[str], str]) -> None:
     assert unknown["mig"] < 0.05 and unknown["infoe"] < 0.05
 
 
+@pytest.mark.slow
 def test_transformer(run: Callable[[str], str]) -> None:
     found = re.findall(r"([\d.]+)$|([\d.]+) of 16$", run("transformer.py"), re.MULTILINE)
     one, two, eight, error = (float(a or b) for a, b in found)

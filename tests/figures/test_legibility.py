@@ -181,7 +181,11 @@ GALLERY: dict[str, Callable[[str], Figure]] = {
 
 
 @pytest.fixture(
-    scope="module", params=list(itertools.product(GALLERY, LOOKS)), ids=lambda param: f"{param[0]}, {param[1]}"
+    scope="module",
+    params=[
+        pytest.param((name, look), id=f"{name}, {look}", marks=[] if look == "light" else pytest.mark.slow)
+        for name, look in itertools.product(GALLERY, LOOKS)  # the others have other colours, and all in the same place
+    ],
 )
 def figure(request: pytest.FixtureRequest) -> Figure:
     name, theme = request.param

@@ -208,7 +208,10 @@ SMALL = "data: balls, model: balls_fc, size: 8, latent_dim: 4, batch_size: 8, st
     ("settings", "run_figures", "figure", "sentences"),
     [
         ("objective: annealed_vae, gamma: 10", "all", "capacity", ["published"]),
-        ("objective: annealed_vae, gamma: 10", "balls", "capacity", ["figure capacity: ", "set run_figures"]),
+        pytest.param(
+            *("objective: annealed_vae, gamma: 10", "balls", "capacity", ["figure capacity: ", "set run_figures"]),
+            marks=pytest.mark.slow,
+        ),
         ("likelihood: gaussian", "balls", "balls", ["active latents"]),
     ],
 )
