@@ -28,7 +28,7 @@ AT_ONCE = 4  # vectors, for `Code.along`, of what takes many operations: one alo
 _SHIFT = 1.5 * 2**23
 GRAIN = 1 << 15  # numbers up to which torch has one thread for an operator; for a sum it has several from there on
 LINE = 16  # floats of a line of the cache, where no two threads should write
-# Of LLVM's optimizer: code is written as it should run, and LLVM's own choice of passes takes three times as long.
+# Of LLVM's optimizer: code is written as it should run, and all of LLVM's first level takes four times as long.
 _PASSES = "sroa", "instruction_combine", "loop_rotate", "loop_unroll", "instruction_combine", "simplify_cfg"
 
 
