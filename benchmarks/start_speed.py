@@ -8,6 +8,7 @@ without kernels, one with, and one of another checkout with its kernels. The fig
 
 import argparse
 import datetime
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from unbraid.files import write_json
 from unbraid.processors import cores
 
 SOURCE = Path(__file__).parents[1] / "src"
-TRAINING = "import sys, unbraid; unbraid.train(**eval(sys.argv[1]), show_progress=False)"
+TRAINING = "import json, sys, unbraid; unbraid.train(**json.loads(sys.argv[1]), show_progress=False)"
 
 
 def seconds(program: str, *arguments: str, source: Path = SOURCE, **environment: str) -> float:
@@ -41,7 +42,7 @@ def starts(net: str, rounds: int, other: Path | None) -> dict[str, float]:
 
             def training(name: str, folder: str = folder) -> str:
                 given = {"model": net, "steps": 3, "batch_size": 64, "device": "cpu", **train_speed.NETS[net]}
-                return repr({**given, "out": str(Path(folder) / name)})
+                return json.dumps({**given, "out": str(Path(folder) / name)})
 
             turns = {
                 "torch": seconds("import torch"),

@@ -380,7 +380,9 @@ def interrupted(trained: Path, stopped: Path, folder: Path, name: str, moment: f
     assert [file for file in half if not file.endswith(".lock")] == []
 
 
-@pytest.mark.parametrize(("name", "moment"), [("train", 1.5), ("encode", 0.4)])
+@pytest.mark.parametrize(
+    ("name", "moment"), [pytest.param("train", 0.0, marks=pytest.mark.slow), ("train", 1.5), ("encode", 0.4)]
+)
 def test_an_interrupt(trained: Path, stopped: Path, tmp_path: Path, name: str, moment: float) -> None:
     interrupted(trained, stopped, tmp_path, name, moment)
 

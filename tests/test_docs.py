@@ -167,9 +167,10 @@ IN_SHORT = "adding_a_metric.md", "adding_an_objective.md"  # the others take a n
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=[] if page.name in IN_SHORT else pytest.mark.slow, id=page.name)
+        pytest.param(page, marks=[] if page.name in IN_SHORT else pytest.mark.slow)
         for page in sorted(DOCS.glob("adding_*.md"))
     ],
+    ids=named,
 )
 def test_a_worked_example_does_what_the_page_says(page: Path, tmp_path: Path) -> None:
     """In a copy of the project: the files are written, the line is put into its table, the commands are run."""
